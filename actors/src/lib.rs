@@ -1,0 +1,3 @@
+//! Sessions, their statements, the scheduler and the Spark Connect client.
+
+pub mod ports;

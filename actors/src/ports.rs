@@ -1,0 +1,227 @@
+//! What the actors need from outside, as traits: the replicated registry, the result store and the
+//! place where live signs of statements are shown. `coordinator` joins them to the real things,
+//! tests to fakes.
+//!
+//! **Invariant:** nothing here names openraft, sled, axum or a file.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use libra_proto::registry::{
+    Applied, CleanupRecord, Rejection, ResultManifest, SessionRecord, StatementRecord, command,
+};
+use libra_proto::types::{Change, Epoch, JobId, SessionId};
+use thiserror::Error;
+
+/// What became of a proposed command.
+#[derive(Debug, Clone)]
+pub enum Proposed {
+    /// Committed and applied here.
+    Applied(Box<Applied>),
+    /// Committed or not, it changed nothing, and never will.
+    Rejected(Box<Rejection>),
+    /// It may have been applied, or may be yet: read before going on.
+    Unknown(String),
+}
+
+/// One session as the registry has it, with what of it has not ended.
+#[derive(Debug, Clone)]
+pub struct SessionView {
+    /// The log index up to which this was read.
+    pub index: u64,
+    /// The session.
+    pub session: SessionRecord,
+    /// Its statements in state `running`, in order of acceptance.
+    pub running: Vec<Arc<StatementRecord>>,
+    /// Its operations that may still run although their statement has ended.
+    pub cleanups: Vec<CleanupRecord>,
+    /// How many of its statements are queued.
+    pub queued: usize,
+}
+
+/// One pool of one endpoint, as the scheduler sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolDemand {
+    /// The pool's name.
+    pub name: String,
+    /// Its weight, from 1.
+    pub weight: u32,
+    /// Its minimum share, in slots.
+    pub min_share: u32,
+    /// Its own limit of running statements, if it has one.
+    pub max_running: Option<u32>,
+    /// How many of its statements hold a slot on this endpoint.
+    pub running: u32,
+    /// The first of its queued statements that may start, in order of acceptance: as many as
+    /// there are free slots, at most.
+    pub head: Vec<JobId>,
+}
+
+/// One endpoint, as the scheduler sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointDemand {
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// How many statements may run there at once.
+    pub slots: u32,
+    /// How many slots are taken, clean-up records included.
+    pub taken: u32,
+    /// The pools that have statements there, by name.
+    pub pools: Vec<PoolDemand>,
+}
+
+/// What a feed has to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Feed {
+    /// Everything that changed since the last call, in order of the log.
+    Changes(Vec<Change>),
+    /// Changes were missed: read everything anew.
+    Lagged,
+    /// The registry has stopped.
+    Closed,
+}
+
+/// A subscription to the applied log.
+#[async_trait]
+pub trait ChangeFeed: Send {
+    /// Waits for the next changes.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    async fn next(&mut self) -> Feed;
+}
+
+/// The replicated registry, as the actors see it.
+#[async_trait]
+pub trait RegistryPort: Send + Sync + 'static {
+    /// Proposes a command and waits until it is applied here, within the registry's own limit.
+    async fn propose(&self, command: command::Kind) -> Proposed;
+
+    /// Subscribes to changes from now on.
+    fn subscribe(&self) -> Box<dyn ChangeFeed>;
+
+    /// Ids of the sessions that this node owns and that are not closed or failed for good.
+    fn owned_sessions(&self) -> Vec<SessionId>;
+
+    /// One session, as applied here.
+    fn session(&self, id: &SessionId) -> Option<SessionView>;
+
+    /// What is waiting for slots, for each endpoint that has something waiting and room.
+    fn demand(&self) -> Vec<EndpointDemand>;
+
+    /// The time, as commands carry it: milliseconds since the Unix epoch.
+    fn now_ms(&self) -> u64;
+}
+
+/// A result that could not be stored.
+#[derive(Debug, Clone, Error)]
+pub enum StoreError {
+    /// The disk refused: the node must not go on acknowledging.
+    #[error("result file of {job}: {cause}")]
+    Io {
+        /// Whose result it was.
+        job: JobId,
+        /// What the operating system said.
+        cause: String,
+    },
+    /// What is stored is not what was written.
+    #[error("result file of {job} is damaged: {cause}")]
+    Damaged {
+        /// Whose result it is.
+        job: JobId,
+        /// What does not fit.
+        cause: String,
+    },
+}
+
+/// How far a statement's result is stored, durably.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredProgress {
+    /// The response that a reattach continues after.
+    pub last_response_id: Option<String>,
+    /// Rows stored.
+    pub rows: u64,
+    /// Arrow bytes stored.
+    pub bytes: u64,
+    /// Whether the stored result was cut at a limit.
+    pub truncated: bool,
+    /// Whether `result_complete` is stored: nothing more will come.
+    pub complete: bool,
+}
+
+/// One response of Spark that belongs to the result.
+#[derive(Debug, Clone)]
+pub enum ResultPart {
+    /// The schema: an encoded `spark.connect.DataType`.
+    Schema(Bytes),
+    /// One batch: an Arrow IPC stream of its own, as Spark sent it.
+    Batch {
+        /// Rows in it.
+        rows: u64,
+        /// The row it starts at, if Spark said.
+        start_offset: Option<u64>,
+        /// The bytes.
+        data: Bytes,
+    },
+    /// `result_complete`.
+    Complete,
+}
+
+/// Whether more may be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// Go on.
+    More,
+    /// A limit cut the result exactly here: stop reading, interrupt, end it as `truncated`.
+    CutHere,
+}
+
+/// The result of one statement being written. One writer per (job, epoch).
+#[async_trait]
+pub trait ResultWriter: Send {
+    /// How far the result is stored.
+    fn stored(&self) -> &StoredProgress;
+
+    /// Appends one response. Durable only after [`ResultWriter::sync`] — which `append` calls by
+    /// itself before more than a few MB are outstanding, so that what Spark has dropped from its
+    /// 10 MB replay buffer is always durable here.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    async fn append(&mut self, response_id: &str, part: ResultPart)
+    -> Result<Appended, StoreError>;
+
+    /// Makes all appended responses durable.
+    ///
+    /// # Errors
+    /// When the disk refuses; never retried.
+    async fn sync(&mut self) -> Result<(), StoreError>;
+
+    /// Seals the result, durably, and says what the registry is to hold of it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    async fn seal(&mut self) -> Result<ResultManifest, StoreError>;
+}
+
+/// Where results go.
+#[async_trait]
+pub trait ResultStorePort: Send + Sync + 'static {
+    /// Opens the result of a statement for writing: anew, or where an earlier writer left off
+    /// (an incomplete last record is cut away).
+    ///
+    /// # Errors
+    /// When the disk refuses or the stored file is damaged.
+    async fn writer(&self, job: JobId, epoch: Epoch) -> Result<Box<dyn ResultWriter>, StoreError>;
+}
+
+/// Where live signs of running statements are shown; none of it is replicated.
+pub trait LiveBoard: Send + Sync + 'static {
+    /// Tasks done and known so far.
+    fn progress(&self, job: JobId, completed_tasks: u64, total_tasks: u64);
+    /// The connection to Spark is lost, or found again.
+    fn reconnecting(&self, job: JobId, reconnecting: bool);
+    /// The statement has ended: forget it.
+    fn clear(&self, job: JobId);
+}

@@ -1,0 +1,18 @@
+//! Generates the wire types with protox, so that no protoc is needed on the machine.
+
+use std::error::Error;
+
+const PROTOS: &[&str] = &["spark/connect.proto", "libra/registry/v1/registry.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(PROTOS, ["proto"])?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .bytes(".spark.connect.ExecutePlanResponse.ArrowBatch.data")
+        .btree_map(".libra.registry.v1")
+        // Comments of a .proto are prose, not doctests.
+        .disable_comments(["."])
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! Wire types, ids and the rules about them that every Libra crate shares.
+//!
+//! - [`spark`]: the subset of Spark Connect's protocol that Libra speaks.
+//! - [`registry`]: the records and commands of the replicated registry, which are also their
+//!   on-disk form.
+//! - [`types`]: ids, legal state transitions, Libra's own error classes.
+//!
+//! **Invariant:** this crate depends on no other Libra crate and on no runtime: it opens no
+//! socket, reads no clock and draws no random number.
+
+pub mod types;
+
+/// Spark Connect, package `spark.connect`: generated.
+#[expect(
+    missing_docs,
+    unused_qualifications,
+    clippy::allow_attributes,
+    reason = "generated code; the .proto file carries the comments"
+)]
+pub mod spark {
+    tonic::include_proto!("spark.connect");
+}
+
+/// The registry's records and commands, package `libra.registry.v1`: generated.
+#[expect(
+    missing_docs,
+    reason = "generated code; the .proto file carries the comments"
+)]
+pub mod registry {
+    tonic::include_proto!("libra.registry.v1");
+}

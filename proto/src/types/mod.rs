@@ -1,0 +1,10 @@
+//! Ids, the tables of legal transitions, and Libra's own error classes.
+
+mod change;
+mod error_class;
+mod ids;
+mod transitions;
+
+pub use change::Change;
+pub use error_class::ErrorClass;
+pub use ids::{Epoch, InvalidId, JobId, NodeId, SessionId, UserName};
