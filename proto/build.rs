@@ -2,7 +2,11 @@
 
 use std::error::Error;
 
-const PROTOS: &[&str] = &["spark/connect.proto", "libra/registry/v1/registry.proto"];
+const PROTOS: &[&str] = &[
+    "spark/connect.proto",
+    "libra/registry/v1/registry.proto",
+    "libra/raft/v1/log.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -11,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_transport(false)
         .bytes(".spark.connect.ExecutePlanResponse.ArrowBatch.data")
         .btree_map(".libra.registry.v1")
+        .btree_map(".libra.raft.v1")
         // Comments of a .proto are prose, not doctests.
         .disable_comments(["."])
         .compile_fds(descriptors)?;

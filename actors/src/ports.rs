@@ -11,7 +11,7 @@ use bytes::Bytes;
 use libra_proto::registry::{
     Applied, CleanupRecord, Rejection, ResultManifest, SessionRecord, StatementRecord, command,
 };
-use libra_proto::types::{Change, EndpointDemand, Epoch, JobId, SessionId};
+use libra_proto::types::{Change, EndpointDemand, Epoch, JobId, NodeId, SessionId};
 use thiserror::Error;
 
 /// What became of a proposed command.
@@ -36,8 +36,15 @@ pub struct SessionView {
     pub running: Vec<Arc<StatementRecord>>,
     /// Its operations that may still run although their statement has ended.
     pub cleanups: Vec<CleanupRecord>,
-    /// How many of its statements are queued.
-    pub queued: usize,
+}
+
+/// History that may go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retirable {
+    /// Ended statements.
+    pub jobs: Vec<JobId>,
+    /// Closed or failed sessions without statements.
+    pub sessions: Vec<SessionId>,
 }
 
 /// What a feed has to say.
@@ -70,14 +77,32 @@ pub trait RegistryPort: Send + Sync + 'static {
     /// Subscribes to changes from now on.
     fn subscribe(&self) -> Box<dyn ChangeFeed>;
 
-    /// Ids of the sessions that this node owns and that are not closed or failed for good.
+    /// Ids of the sessions that this node owns and that have not ended, or whose operations are
+    /// still to be wound up.
     fn owned_sessions(&self) -> Vec<SessionId>;
 
     /// One session, as applied here.
     fn session(&self, id: &SessionId) -> Option<SessionView>;
 
+    /// Whether this node still owns the session under `epoch`, asked linearizably; `None` when
+    /// that cannot be known in time.
+    async fn confirm_epoch(&self, id: &SessionId, epoch: Epoch) -> Option<bool>;
+
     /// What is waiting for slots, for each endpoint that has something waiting and room.
     fn demand(&self) -> Vec<EndpointDemand>;
+
+    /// A bounded batch of statements whose `timeoutSeconds` have passed at `now_ms`.
+    fn overdue(&self, now_ms: u64) -> Vec<JobId>;
+
+    /// Sessions that have been idle for longer than their timeout at `now_ms`, each with the time
+    /// of its last activity.
+    fn idle_sessions(&self, now_ms: u64) -> Vec<(SessionId, u64)>;
+
+    /// A bounded batch of what retention no longer keeps at `now_ms`.
+    fn retirable(&self, now_ms: u64) -> Retirable;
+
+    /// This node.
+    fn node_id(&self) -> NodeId;
 
     /// The time, as commands carry it: milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;

@@ -1,1 +1,28 @@
-//! stub
+//! The coordinator: everything of the binary `libra` but its `main`.
+//!
+//! - [`config`]: what can be set, and from where.
+//! - [`http`]: REST; over [`service`], which knows no HTTP.
+//! - [`results`]: the result store and how results are rendered.
+//! - [`adapters`]: the actors' ports over the registry; [`live`]: live signs of statements.
+//! - [`run()`]: a coordinator from start to stop; what it does first is `bootstrap`, what it looks
+//!   after beside requests is `upkeep`.
+//! - [`cli`], [`dev`], [`telemetry`]: the command, `libra dev`, logs.
+//!
+//! **Invariant:** only this crate reads configuration files, environment and arguments, binds
+//! sockets, and names axum.
+
+pub mod adapters;
+pub mod bootstrap;
+pub mod cli;
+mod clock;
+pub mod config;
+pub mod dev;
+pub mod http;
+pub mod live;
+pub mod results;
+mod run;
+pub mod service;
+pub mod telemetry;
+mod upkeep;
+
+pub use run::{RunError, run};

@@ -3,6 +3,7 @@
 //! - [`spark`]: the subset of Spark Connect's protocol that Libra speaks.
 //! - [`registry`]: the records and commands of the replicated registry, which are also their
 //!   on-disk form.
+//! - [`raft_log`]: the on-disk form of the Raft log beneath the registry.
 //! - [`types`]: ids, legal state transitions, Libra's own error classes.
 //!
 //! **Invariant:** this crate depends on no other Libra crate and on no runtime: it opens no
@@ -28,4 +29,13 @@ pub mod spark {
 )]
 pub mod registry {
     tonic::include_proto!("libra.registry.v1");
+}
+
+/// The Raft log's on-disk records, package `libra.raft.v1`: generated.
+#[expect(
+    missing_docs,
+    reason = "generated code; the .proto file carries the comments"
+)]
+pub mod raft_log {
+    tonic::include_proto!("libra.raft.v1");
 }

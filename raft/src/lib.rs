@@ -1,1 +1,26 @@
-//! stub
+//! The replicated registry: what every coordinator holds alike, and how it stays so.
+//!
+//! - [`registry`]: the pure state machine.
+//! - [`Node`] and [`Handle`]: the Raft shell around it; propose, read, subscribe.
+//! - [`store`]: log, vote, snapshots and the guards of a data directory.
+//!
+//! **Invariant:** a command that was answered is durable, and every node applies the same commands
+//! in the same order. Nothing outside this crate names openraft or sled.
+
+mod error;
+mod feed;
+mod handle;
+mod metrics;
+mod network;
+mod node;
+mod options;
+pub mod registry;
+pub mod store;
+mod type_config;
+
+pub use error::{FatalError, Outcome, ProposeError, ReadError, StartError};
+pub use feed::{ChangeFeed, FeedEvent};
+pub use handle::Handle;
+pub use metrics::{Role, Status};
+pub use node::Node;
+pub use options::{DiskPolicy, FATAL_EXIT_STATUS, FatalHook, Options, SnapshotPolicy};

@@ -47,6 +47,15 @@ impl SessionState {
         }
     }
 
+    /// Whether the session has an owner that acts for it: it takes statements, or is winding up.
+    #[must_use]
+    pub fn is_owned(self) -> bool {
+        match self {
+            Self::Starting | Self::Open | Self::Closing => true,
+            Self::Unspecified | Self::Closed | Self::Failed => false,
+        }
+    }
+
     /// Whether a session may go from this state to `next`. A closed or failed session may be
     /// opened anew (epoch + 1), a running one starts again when Spark has lost it.
     #[must_use]

@@ -1,0 +1,163 @@
+//! The tasks beside a session actor: each does one slow thing and reports back as a message.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libra_proto::registry::{CleanupRecord, command};
+use libra_proto::types::JobId;
+use ractor::ActorRef;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+
+use crate::statement::clean_up;
+
+use super::message::{Message, Proposal};
+use super::state::State;
+
+/// Spawns a task of this actor that reports with one message.
+fn spawn<F>(state: &State, to: &ActorRef<Message>, work: F) -> AbortHandle
+where
+    F: Future<Output = Message> + Send + 'static,
+{
+    let to = to.clone();
+    let task = state.tasks.spawn(async move {
+        // An actor that has stopped has no use for the report.
+        let _ = to.cast(work.await);
+    });
+    task.abort_handle()
+}
+
+/// Starts the actor's clocks.
+pub(super) fn start(state: &mut State, to: &ActorRef<Message>) {
+    let options = state.options;
+    tick(state, to, options.keep_alive, || Message::KeepAlive);
+    tick(state, to, options.channel_idle, || Message::ChannelCheck);
+}
+
+fn tick(state: &mut State, to: &ActorRef<Message>, period: Duration, message: fn() -> Message) {
+    let to = to.clone();
+    let task = state.tasks.spawn(async move {
+        let mut clock = interval_at(Instant::now() + period, period);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            clock.tick().await;
+            if to.cast(message()).is_err() {
+                return;
+            }
+        }
+    });
+    keep(state, task.abort_handle());
+}
+
+/// Opens the Spark session after `delay`.
+pub(super) fn open(state: &mut State, to: &ActorRef<Message>, conf: Conf, delay: Duration) {
+    let Some(client) = state.client() else { return };
+    let defaults = Arc::clone(&state.conf);
+    let spark_session_id = conf.spark_session_id;
+    state.opening = Some(spark_session_id.clone());
+    let task = spawn(state, to, async move {
+        sleep(delay).await;
+        let result = defaults.open(&client, &spark_session_id, &conf.own).await;
+        Message::Opened {
+            spark_session_id,
+            result: Box::new(result),
+        }
+    });
+    keep(state, task);
+}
+
+/// What a Spark session is opened with.
+pub(super) struct Conf {
+    pub(super) spark_session_id: String,
+    /// The session's own conf, which goes over the defaults.
+    pub(super) own: BTreeMap<String, String>,
+}
+
+/// Proposes a command, unless the same proposal is under way.
+pub(super) fn propose(
+    state: &mut State,
+    to: &ActorRef<Message>,
+    what: Proposal,
+    command: command::Kind,
+) {
+    if !state.proposing.insert(what) {
+        return;
+    }
+    let registry = state.ports.registry.clone();
+    let task = spawn(state, to, async move {
+        let result = registry.propose(command).await;
+        Message::Proposed { what, result }
+    });
+    keep(state, task);
+}
+
+/// Winds up one operation, after `delay`.
+pub(super) fn clean(
+    state: &mut State,
+    to: &ActorRef<Message>,
+    record: CleanupRecord,
+    delay: Duration,
+) {
+    let job = JobId(record.job);
+    let Some(incarnation) = &record.incarnation else {
+        return;
+    };
+    let Some(client) = state.client() else { return };
+    let spark_session_id = incarnation.spark_session_id.clone();
+    let spark = client.session(incarnation);
+    if !state.cleaning.insert(job) {
+        return;
+    }
+    let task = spawn(state, to, async move {
+        sleep(delay).await;
+        Message::CleanedUp {
+            job,
+            spark_session_id,
+            outcome: clean_up(&spark, &record).await,
+        }
+    });
+    keep(state, task);
+}
+
+/// Shows Spark that the session is wanted.
+pub(super) fn keep_alive(state: &mut State, to: &ActorRef<Message>) {
+    let spark_session_id = state.spark_session_id();
+    let Some(spark) = state.spark() else { return };
+    if std::mem::replace(&mut state.probing, true) {
+        return;
+    }
+    let task = spawn(state, to, async move {
+        let result = Box::new(spark.keep_alive().await);
+        Message::KeptAlive {
+            spark_session_id,
+            result,
+        }
+    });
+    keep(state, task);
+}
+
+/// Releases the Spark session, within a limit.
+pub(super) fn release(state: &mut State, to: &ActorRef<Message>) {
+    if std::mem::replace(&mut state.releasing, true) {
+        return;
+    }
+    let (spark, limit) = (state.spark(), state.options.release_limit);
+    let task = spawn(state, to, async move {
+        if let Some(spark) = spark {
+            match timeout(limit, spark.release_session()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "Spark session not released"),
+                Err(_) => tracing::warn!("Spark session not released in time"),
+            }
+        }
+        Message::Released
+    });
+    keep(state, task);
+}
+
+fn keep(state: &mut State, task: AbortHandle) {
+    state.helpers.retain(|helper| !helper.is_finished());
+    state.helpers.push(task);
+}

@@ -1,0 +1,27 @@
+//! The Spark Connect client: one [`Client`] per endpoint, one [`SparkSession`] per incarnation of
+//! a session, one [`ResponseStream`] per attached operation.
+//!
+//! - [`Endpoint`]: the connection string `sc://host:port/;…`.
+//! - [`SparkError`]: Spark's own errors told apart from those of the connection.
+//!
+//! **Invariant:** only [`Client::open`] speaks without an observed server-side session id, and
+//! nothing here sends an operation twice: `execute`, `reattach` and `poison` are never retried.
+
+mod client;
+mod conf;
+mod details;
+mod endpoint;
+mod error;
+mod open;
+mod options;
+mod session;
+mod stream;
+mod ui;
+
+pub use client::{Client, ClientError};
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::{SparkError, SparkErrorKind, classify};
+pub use libra_proto::spark::get_status_response::operation_status::OperationState;
+pub use options::ClientOptions;
+pub use session::{POOL_HEADER, Poisoned, SparkSession};
+pub use stream::{Body, Response, ResponseStream};

@@ -1,0 +1,42 @@
+//! The times and sizes of the client.
+
+use std::time::Duration;
+
+/// What a [`Client`](super::Client) goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// How long opening a TCP connection (and TLS on it) may take. Default 5 s.
+    pub connect_timeout: Duration,
+    /// How long one request with a single answer may take, retries included. Default 10 s.
+    pub request_timeout: Duration,
+    /// How long opening a session may take per request: a cold driver compiles its first ones.
+    /// Default 30 s.
+    pub open_timeout: Duration,
+    /// How long a response stream may be silent before Spark is asked whether it is there.
+    /// Spark sends progress every 2 s. Default 30 s.
+    pub idle_limit: Duration,
+    /// After how long without a frame the connection is pinged while calls are open. Default 10 s.
+    pub ping_interval: Duration,
+    /// How long the answer to a ping may take before the connection is given up. Default 10 s.
+    pub ping_timeout: Duration,
+    /// The largest message that is accepted, in bytes. Default 128 MiB.
+    pub max_message_bytes: usize,
+    /// HTTP/2 flow-control window of a stream and of the connection, in bytes: what Spark may send
+    /// ahead of the consumer. Default 1 MiB.
+    pub window_bytes: u32,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(10),
+            open_timeout: Duration::from_secs(30),
+            idle_limit: Duration::from_secs(30),
+            ping_interval: Duration::from_secs(10),
+            ping_timeout: Duration::from_secs(10),
+            max_message_bytes: 128 << 20,
+            window_bytes: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! The shell around [`Machine`]: performs its actions on Spark, the result store and the registry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use libra_proto::registry::{Finish, RejectionCode, StatementRecord, StatementState, command};
+use libra_proto::types::{Epoch, ErrorClass, JobId, SessionId};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::failpoint;
+use crate::ports::{
+    Appended, LiveBoard, Proposed, RegistryPort, ResultPart, ResultStorePort, ResultWriter,
+};
+use crate::spark::{
+    Body, OperationState, Poisoned, Response, ResponseStream, SparkError, SparkSession,
+};
+
+use super::failure::failure_of;
+use super::machine::{
+    Action, End, Event, Facts, Failure, Intents, KnownStatus, Limits, Machine, Now,
+};
+
+/// How often an interrupt is repeated while the stream goes on.
+const INTERRUPT_EVERY: Duration = Duration::from_secs(1);
+/// How long one best-effort call (interrupt, release) may take.
+const BEST_EFFORT: Duration = Duration::from_secs(5);
+
+/// Where a runner reads and writes.
+#[derive(Clone)]
+pub(crate) struct Ports {
+    pub(crate) registry: Arc<dyn RegistryPort>,
+    pub(crate) results: Arc<dyn ResultStorePort>,
+    pub(crate) live: Arc<dyn LiveBoard>,
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outcome {
+    /// The statement's end is applied.
+    Ended,
+    /// The session has another owner or epoch: nothing was changed.
+    NotOurs,
+    /// The Spark session is gone; the statement is still `running` in the registry, unless it had
+    /// never been sent.
+    SessionLost(String),
+}
+
+/// One statement being run.
+pub(crate) struct Runner {
+    pub(crate) ports: Ports,
+    pub(crate) spark: SparkSession,
+    pub(crate) statement: Arc<StatementRecord>,
+    pub(crate) session_id: SessionId,
+    pub(crate) epoch: Epoch,
+    /// It became `running` under this very actor.
+    pub(crate) fresh: bool,
+    pub(crate) remembers_operations: bool,
+    pub(crate) intents: watch::Receiver<Intents>,
+    pub(crate) limits: Limits,
+}
+
+impl Runner {
+    /// Runs the statement to its end.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any point: what is stored and committed stays, and another runner goes on
+    /// from there.
+    pub(crate) async fn run(mut self) -> Outcome {
+        let job = self.job();
+        let opened = self.ports.results.writer(job, self.epoch).await;
+        let outcome = match opened {
+            Ok(mut writer) => self.drive(writer.as_mut()).await,
+            Err(error) => {
+                self.interrupt().await;
+                let end = End::Failed(ErrorClass::ResultLost.error(error.to_string()));
+                self.finish(end, None, false).await
+            }
+        };
+        self.ports.live.clear(job);
+        outcome
+    }
+
+    fn job(&self) -> JobId {
+        JobId(self.statement.job)
+    }
+
+    async fn drive(&mut self, writer: &mut dyn ResultWriter) -> Outcome {
+        let stored = writer.stored();
+        let mut machine = Machine::new(
+            self.limits,
+            Facts {
+                fresh: self.fresh,
+                remembers_operations: self.remembers_operations,
+                seen: stored.last_response_id.is_some(),
+                stored_whole: stored.complete || stored.truncated,
+            },
+        );
+        let begun = Instant::now();
+        let mut event = Event::Begin;
+        loop {
+            machine.set_intents(*self.intents.borrow_and_update());
+            let action = machine.on(event, self.now(begun));
+            event = match action {
+                Action::Finish {
+                    end,
+                    needs_cleanup,
+                    interrupt,
+                } => {
+                    if interrupt || writer.stored().truncated {
+                        self.interrupt().await;
+                    }
+                    return self.finish(end, Some(writer), needs_cleanup).await;
+                }
+                Action::SessionLost { reason, never_sent } => {
+                    return self.session_lost(reason, never_sent).await;
+                }
+                Action::Stop => return Outcome::NotOurs,
+                other => self.perform(other, writer, &mut machine, begun).await,
+            };
+        }
+    }
+
+    fn now(&self, begun: Instant) -> Now {
+        let monotonic_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let running_for_ms = self
+            .ports
+            .registry
+            .now_ms()
+            .saturating_sub(self.statement.started_at_ms);
+        Now {
+            monotonic_ms,
+            running_for_ms,
+        }
+    }
+
+    async fn perform(
+        &mut self,
+        action: Action,
+        writer: &mut dyn ResultWriter,
+        machine: &mut Machine,
+        begun: Instant,
+    ) -> Event {
+        let operation = &self.statement.operation_id;
+        match action {
+            Action::Execute => {
+                failpoint::hit("committed-not-sent");
+                let stream = self
+                    .spark
+                    .execute(operation, &self.statement.code, &self.statement.pool)
+                    .await;
+                failpoint::hit("sent-not-answered");
+                self.read(stream, writer, machine, begun).await
+            }
+            Action::Reattach => {
+                let last = writer.stored().last_response_id.clone();
+                let stream = self.spark.reattach(operation, last.as_deref()).await;
+                self.read(stream, writer, machine, begun).await
+            }
+            Action::AskStatus => match self.spark.status(operation).await {
+                Ok(status) => Event::Status(known(status)),
+                Err(error) => Event::Failed(failure_of(error)),
+            },
+            Action::Poison => match self.spark.poison(operation).await {
+                Ok(Poisoned::Sealed) => Event::Poisoned,
+                Ok(Poisoned::Arrived) => Event::Arrived,
+                Err(error) => Event::Failed(failure_of(error)),
+            },
+            Action::ConfirmEpoch => {
+                match self
+                    .ports
+                    .registry
+                    .confirm_epoch(&self.session_id, self.epoch)
+                    .await
+                {
+                    Some(ours) => Event::Owner(ours),
+                    None => Event::Failed(Failure::Disconnected),
+                }
+            }
+            Action::Wait { ms, reconnecting } => {
+                self.ports.live.reconnecting(self.job(), reconnecting);
+                self.wait(Duration::from_millis(ms), machine).await;
+                Event::Waited
+            }
+            Action::Read | Action::Finish { .. } | Action::SessionLost { .. } | Action::Stop => {
+                Event::Waited
+            }
+        }
+    }
+
+    /// Waits; a new intent ends the wait early.
+    async fn wait(&mut self, time: Duration, machine: &Machine) {
+        let noted = machine.intents();
+        let new_intent = async {
+            // An error means that the session actor is gone, and this runner with it.
+            while self.intents.wait_for(|now| *now != noted).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let _ = timeout(time, new_intent).await;
+    }
+
+    async fn read(
+        &mut self,
+        stream: Result<ResponseStream, SparkError>,
+        writer: &mut dyn ResultWriter,
+        machine: &mut Machine,
+        begun: Instant,
+    ) -> Event {
+        let mut stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => return Event::Failed(failure_of(error)),
+        };
+        let mut attached = false;
+        let mut interrupt_at = Instant::now();
+        loop {
+            let intents = *self.intents.borrow_and_update();
+            machine.set_intents(intents);
+            tokio::select! {
+                response = stream.next() => match response {
+                    Ok(Some(response)) => {
+                        if !attached {
+                            attached = true;
+                            let _ = machine.on(Event::Attached, self.now(begun));
+                            self.ports.live.reconnecting(self.job(), false);
+                        }
+                        machine.progressed();
+                        if let Some(event) = self.store(response, writer).await {
+                            return event;
+                        }
+                    }
+                    Ok(None) => return Event::StreamEnded,
+                    Err(error) => return Event::Failed(failure_of(error)),
+                },
+                () = tokio::time::sleep_until(interrupt_at), if intents.any() => {
+                    failpoint::hit("cancelling");
+                    self.interrupt().await;
+                    interrupt_at = Instant::now() + INTERRUPT_EVERY;
+                }
+                Ok(()) = self.intents.changed() => interrupt_at = Instant::now(),
+            }
+        }
+    }
+
+    /// Stores one response; an event when the reading ends with it.
+    async fn store(&self, response: Response, writer: &mut dyn ResultWriter) -> Option<Event> {
+        let part = match response.body {
+            Body::Schema(schema) => ResultPart::Schema(schema),
+            Body::Batch {
+                rows,
+                start_offset,
+                data,
+            } => ResultPart::Batch {
+                rows,
+                start_offset,
+                data,
+            },
+            Body::Complete => ResultPart::Complete,
+            Body::Progress {
+                completed_tasks,
+                total_tasks,
+            } => {
+                self.ports
+                    .live
+                    .progress(self.job(), completed_tasks, total_tasks);
+                return None;
+            }
+            Body::Other => return None,
+        };
+        let complete = matches!(part, ResultPart::Complete);
+        failpoint::hit("streaming");
+        let appended = writer.append(&response.response_id, part).await;
+        let cut = match appended {
+            Ok(Appended::More) if !complete => return None,
+            Ok(appended) => appended == Appended::CutHere,
+            Err(error) => return Some(Event::Failed(Failure::Store(error.to_string()))),
+        };
+        match writer.sync().await {
+            Ok(()) if cut => Some(Event::Cut),
+            Ok(()) => Some(Event::Complete),
+            Err(error) => Some(Event::Failed(Failure::Store(error.to_string()))),
+        }
+    }
+
+    async fn interrupt(&self) {
+        let call = self.spark.interrupt(&self.statement.operation_id);
+        match timeout(BEST_EFFORT, call).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(job = %self.job(), %error, "interrupt failed"),
+            Err(_) => tracing::debug!(job = %self.job(), "interrupt timed out"),
+        }
+    }
+
+    async fn session_lost(&self, reason: String, never_sent: bool) -> Outcome {
+        if never_sent {
+            let error = ErrorClass::SessionReset.error(format!(
+                "the Spark session it was accepted for is gone ({reason}); it was never sent"
+            ));
+            if self.finish(End::Failed(error), None, false).await == Outcome::NotOurs {
+                return Outcome::NotOurs;
+            }
+        }
+        Outcome::SessionLost(reason)
+    }
+
+    /// Commits the end, however often it takes, then releases the operation in Spark.
+    async fn finish(
+        &self,
+        end: End,
+        writer: Option<&mut dyn ResultWriter>,
+        needs_cleanup: bool,
+    ) -> Outcome {
+        let (state, result, error) = match (end, writer) {
+            (End::Succeeded, Some(writer)) => match writer.seal().await {
+                Ok(manifest) => (StatementState::Succeeded, Some(manifest), None),
+                Err(error) => {
+                    let error = ErrorClass::ResultLost.error(error.to_string());
+                    (StatementState::Failed, None, Some(error))
+                }
+            },
+            (End::Succeeded, None) => {
+                let error = ErrorClass::ResultLost.error("its result was never stored");
+                (StatementState::Failed, None, Some(error))
+            }
+            (End::Cancelled, _) => (StatementState::Cancelled, None, None),
+            (End::Failed(error), _) => (StatementState::Failed, None, Some(error)),
+        };
+        failpoint::hit("stored-not-committed");
+        let outcome = self
+            .commit(Finish {
+                job: self.statement.job,
+                epoch: self.epoch.0,
+                state: state.into(),
+                result,
+                error,
+                needs_cleanup,
+            })
+            .await;
+        failpoint::hit("committed-not-released");
+        if outcome == Outcome::Ended && !needs_cleanup {
+            self.release().await;
+        }
+        outcome
+    }
+
+    async fn commit(&self, finish: Finish) -> Outcome {
+        let mut backoff = Duration::from_millis(20);
+        loop {
+            match self
+                .ports
+                .registry
+                .propose(command::Kind::Finish(finish.clone()))
+                .await
+            {
+                Proposed::Applied(_) => return Outcome::Ended,
+                Proposed::Rejected(rejection) => {
+                    return match rejection.code() {
+                        RejectionCode::AlreadyEnded => Outcome::Ended,
+                        code => {
+                            tracing::warn!(job = %self.job(), ?code, "end refused by the registry");
+                            Outcome::NotOurs
+                        }
+                    };
+                }
+                Proposed::Unknown(reason) => {
+                    tracing::debug!(job = %self.job(), reason, "end not committed yet");
+                    sleep(backoff).await;
+                    backoff = (backoff * 2).min(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    async fn release(&self) {
+        let call = self.spark.release(&self.statement.operation_id);
+        if let Ok(Err(error)) = timeout(BEST_EFFORT, call).await {
+            tracing::debug!(job = %self.job(), %error, "operation not released; Spark drops it by itself");
+        }
+    }
+}
+
+fn known(status: Option<OperationState>) -> KnownStatus {
+    match status {
+        Some(OperationState::Running | OperationState::Terminating) => KnownStatus::Running,
+        Some(OperationState::Succeeded) => KnownStatus::Succeeded,
+        Some(OperationState::Failed) => KnownStatus::Failed,
+        Some(OperationState::Cancelled) => KnownStatus::Cancelled,
+        Some(OperationState::Unknown | OperationState::Unspecified) | None => KnownStatus::Unknown,
+    }
+}

@@ -1,0 +1,7 @@
+//! The joints between the actors' ports and the real things.
+//!
+//! **Invariant:** nothing is decided here: a call is handed on, and its answer translated.
+
+mod registry;
+
+pub use registry::RaftRegistry;

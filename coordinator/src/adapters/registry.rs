@@ -1,0 +1,168 @@
+//! The registry port over the replicated registry.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use libra_actors::ports::{ChangeFeed, Feed, Proposed, RegistryPort, Retirable, SessionView};
+use libra_proto::registry::{Command, PoolRecord, Settings, applied, command};
+use libra_proto::types::{EndpointDemand, Epoch, JobId, NodeId, SessionId};
+use libra_raft::registry::{Registry, SHARED_SESSION};
+use libra_raft::{FeedEvent, Handle, ProposeError, ReadError};
+
+use crate::clock;
+
+/// How many deadlines, or entries of history, one command takes at most.
+const BATCH: usize = 500;
+
+/// The registry of this node, for its actors.
+#[derive(Clone)]
+pub struct RaftRegistry {
+    handle: Handle,
+    node: NodeId,
+}
+
+impl RaftRegistry {
+    /// Joins the actors of `node` to its registry.
+    #[must_use]
+    pub fn new(handle: Handle, node: NodeId) -> Self {
+        Self { handle, node }
+    }
+
+    /// Waits until everything that was acknowledged before is applied here.
+    ///
+    /// # Errors
+    /// When no leader answers in time.
+    pub async fn read_index(&self) -> Result<u64, ReadError> {
+        self.handle.read_index().await
+    }
+
+    /// Whether the registry still has the statement.
+    #[must_use]
+    pub fn knows(&self, job: JobId) -> bool {
+        self.handle
+            .view(|registry| registry.statement(job).is_some())
+    }
+
+    /// Whether the shared session takes statements, now or soon.
+    #[must_use]
+    pub fn shared_session_is_live(&self) -> bool {
+        let Ok(id) = SHARED_SESSION.parse() else {
+            return false;
+        };
+        self.handle.view(|registry| {
+            registry
+                .session(&id)
+                .is_some_and(|session| session.state().is_live())
+        })
+    }
+
+    /// The settings that the cluster has committed.
+    #[must_use]
+    pub fn settings(&self) -> Option<Settings> {
+        self.handle.view(|registry| registry.settings().cloned())
+    }
+
+    /// One pool, as applied here.
+    #[must_use]
+    pub fn pool(&self, name: &str) -> Option<PoolRecord> {
+        self.handle.view(|registry| registry.pool(name).cloned())
+    }
+}
+
+#[async_trait]
+impl RegistryPort for RaftRegistry {
+    async fn propose(&self, kind: command::Kind) -> Proposed {
+        let command = Command {
+            proposed_at_ms: self.now_ms(),
+            proposer_node: self.node.0,
+            kind: Some(kind),
+        };
+        match self.handle.propose(command).await {
+            Ok(applied) => match applied.result {
+                Some(applied::Result::Rejected(rejection)) => {
+                    Proposed::Rejected(Box::new(rejection))
+                }
+                _ => Proposed::Applied(Box::new(applied)),
+            },
+            Err(error) => unknown(&error),
+        }
+    }
+
+    fn subscribe(&self) -> Box<dyn ChangeFeed> {
+        Box::new(RaftFeed(self.handle.subscribe()))
+    }
+
+    fn owned_sessions(&self) -> Vec<SessionId> {
+        self.handle.view(|registry| {
+            let owned = registry.sessions_owned_by(self.node);
+            owned
+                .filter_map(|session| session.session_id.parse().ok())
+                .collect()
+        })
+    }
+
+    fn session(&self, id: &SessionId) -> Option<SessionView> {
+        self.handle.view(|registry| {
+            Some(SessionView {
+                index: registry.applied_index(),
+                session: registry.session(id)?.clone(),
+                running: registry.running_of(id).map(Arc::clone).collect(),
+                cleanups: registry.cleanups_of(id).cloned().collect(),
+            })
+        })
+    }
+
+    async fn confirm_epoch(&self, id: &SessionId, epoch: Epoch) -> Option<bool> {
+        self.handle.read_index().await.ok()?;
+        Some(self.handle.view(|registry| {
+            registry.session(id).is_some_and(|session| {
+                session.epoch == epoch.0 && session.owner_node == self.node.0
+            })
+        }))
+    }
+
+    fn demand(&self) -> Vec<EndpointDemand> {
+        self.handle.view(Registry::demand)
+    }
+
+    fn overdue(&self, now_ms: u64) -> Vec<JobId> {
+        self.handle.view(|registry| registry.overdue(now_ms, BATCH))
+    }
+
+    fn idle_sessions(&self, now_ms: u64) -> Vec<(SessionId, u64)> {
+        self.handle.view(|registry| registry.idle_sessions(now_ms))
+    }
+
+    fn retirable(&self, now_ms: u64) -> Retirable {
+        let (jobs, sessions) = self
+            .handle
+            .view(|registry| registry.retirable(now_ms, BATCH));
+        Retirable { jobs, sessions }
+    }
+
+    fn node_id(&self) -> NodeId {
+        self.node
+    }
+
+    fn now_ms(&self) -> u64 {
+        clock::now_ms()
+    }
+}
+
+/// A proposal that was not answered may have been applied all the same; the actors read on.
+fn unknown(error: &ProposeError) -> Proposed {
+    Proposed::Unknown(error.to_string())
+}
+
+struct RaftFeed(libra_raft::ChangeFeed);
+
+#[async_trait]
+impl ChangeFeed for RaftFeed {
+    async fn next(&mut self) -> Feed {
+        match self.0.next().await {
+            FeedEvent::Changes(changes, _) => Feed::Changes(changes),
+            FeedEvent::Lagged => Feed::Lagged,
+            FeedEvent::Closed => Feed::Closed,
+        }
+    }
+}

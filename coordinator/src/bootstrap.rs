@@ -1,0 +1,165 @@
+//! What a node says to the registry when it starts, before its actors do anything.
+//!
+//! **Invariant:** all of it may be said again: a node that dies in the middle starts over.
+
+use libra_actors::ports::{Proposed, RegistryPort};
+use libra_proto::registry::{
+    CreateSession, NodeRecord, PutSettings, RegisterNode, Rejection, SeedPools, Settings, command,
+};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::adapters::RaftRegistry;
+use crate::config::Config;
+
+/// A start that the registry did not go along with.
+#[derive(Debug, Error)]
+pub enum BootstrapError {
+    /// The registry refused a command of the start.
+    #[error("{what}: refused by the registry: {rejection:?}")]
+    Refused {
+        /// What was proposed.
+        what: &'static str,
+        /// Why not.
+        rejection: Box<Rejection>,
+    },
+    /// No answer in time.
+    #[error("{what}: no answer from the registry: {reason}")]
+    Unknown {
+        /// What was proposed.
+        what: &'static str,
+        /// What the registry said last.
+        reason: String,
+    },
+}
+
+/// How this node is reached and told apart.
+pub(crate) struct Identity {
+    pub(crate) http: String,
+    pub(crate) grpc: String,
+    pub(crate) store_uuid: String,
+}
+
+/// Registers the node, and seeds settings and pools where the registry has none.
+pub(crate) async fn register(
+    registry: &RaftRegistry,
+    config: &Config,
+    identity: Identity,
+) -> Result<(), BootstrapError> {
+    let node = NodeRecord {
+        node_id: config.node.id.0,
+        http: identity.http,
+        grpc: identity.grpc,
+        store_uuid: identity.store_uuid,
+        boot_id: Uuid::new_v4().to_string(),
+        registered_at_ms: 0,
+    };
+    let register = command::Kind::RegisterNode(RegisterNode { node: Some(node) });
+    propose(registry, "registering this node", register).await?;
+    put_settings(registry, config).await?;
+    let seed = command::Kind::SeedPools(SeedPools {
+        pools: config.pools.clone(),
+    });
+    propose(registry, "seeding the pools", seed).await?;
+    warn_of_other_pools(registry, config);
+    Ok(())
+}
+
+/// Makes sure that the shared session is there and takes statements.
+pub(crate) async fn ensure_shared_session(
+    registry: &RaftRegistry,
+    endpoint: &str,
+) -> Result<(), BootstrapError> {
+    let create = CreateSession {
+        session_id: libra_raft::registry::SHARED_SESSION.to_owned(),
+        user: "anonymous".to_owned(),
+        endpoint: endpoint.to_owned(),
+        owner_node: registry.node_id().0,
+        spark_session_id: Uuid::new_v4().to_string(),
+        reopen: true,
+        ..CreateSession::default()
+    };
+    match registry.propose(command::Kind::CreateSession(create)).await {
+        Proposed::Applied(_) => Ok(()),
+        Proposed::Rejected(rejection)
+            if rejection.code() == libra_proto::registry::RejectionCode::SessionTaken =>
+        {
+            Ok(())
+        }
+        other => checked("making the shared session", other),
+    }
+}
+
+/// In a cluster of one the file is obeyed; with peers the registry is, and differences are said.
+async fn put_settings(registry: &RaftRegistry, config: &Config) -> Result<(), BootstrapError> {
+    let mut wanted = settings_of(config);
+    let present = registry.settings();
+    let expected_version = present.as_ref().map_or(0, |settings| settings.version);
+    if let Some(present) = present {
+        wanted.version = present.version;
+        if present == wanted {
+            return Ok(());
+        }
+        if !config.cluster.peers.is_empty() {
+            tracing::warn!(file = ?wanted, registry = ?present,
+                "settings of this node's file differ from the cluster's; the cluster's hold");
+            return Ok(());
+        }
+        tracing::info!(from = ?present, to = ?wanted, "settings changed by this node's file");
+    }
+    let put = PutSettings {
+        settings: Some(wanted),
+        expected_version,
+    };
+    propose(
+        registry,
+        "committing the settings",
+        command::Kind::PutSettings(put),
+    )
+    .await
+}
+
+fn settings_of(config: &Config) -> Settings {
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Settings {
+        version: 0,
+        mode: config.session.mode.into(),
+        slots: config.scheduler.slots,
+        max_queued: config.scheduler.max_queued,
+        max_sessions: config.session.max_sessions,
+        queued_bytes: config.limits.queued_bytes,
+        scheduler_mode: config.spark.scheduler_mode.into(),
+        retention_ms: millis(config.results.retention),
+        retention_statements: config.results.retention_statements,
+    }
+}
+
+fn warn_of_other_pools(registry: &RaftRegistry, config: &Config) {
+    for wanted in &config.pools {
+        match registry.pool(&wanted.name) {
+            Some(present) if present != *wanted => tracing::warn!(
+                pool = wanted.name,
+                file = ?wanted,
+                registry = ?present,
+                "the pool differs from this node's file; the registry's holds"
+            ),
+            Some(_) | None => {}
+        }
+    }
+}
+
+async fn propose(
+    registry: &RaftRegistry,
+    what: &'static str,
+    command: command::Kind,
+) -> Result<(), BootstrapError> {
+    checked(what, registry.propose(command).await)
+}
+
+fn checked(what: &'static str, proposed: Proposed) -> Result<(), BootstrapError> {
+    match proposed {
+        Proposed::Applied(_) => Ok(()),
+        Proposed::Rejected(rejection) => Err(BootstrapError::Refused { what, rejection }),
+        Proposed::Unknown(reason) => Err(BootstrapError::Unknown { what, reason }),
+    }
+}

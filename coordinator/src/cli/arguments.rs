@@ -1,0 +1,171 @@
+//! The arguments, declared.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::LoadOptions;
+
+/// Spark SQL for many, over REST: a cluster of coordinators in front of Spark Connect.
+#[derive(Debug, Parser)]
+#[command(name = "libra", version, arg_required_else_help = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Runs a coordinator.
+    Serve(ServeArguments),
+    /// Runs Spark and a coordinator on this machine, to try things out.
+    Dev(DevArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigArguments {
+    /// The configuration; without it ./application.yml if it is there.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Sets a key of the configuration; wins over file and environment.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// How log lines are written: `libra.log.format`.
+    #[arg(long)]
+    pub(super) log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    #[command(flatten)]
+    pub(super) config: ConfigArguments,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub(super) enum Mode {
+    /// One Spark session for all.
+    Shared,
+    /// A Spark session for each session id.
+    Isolated,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DevArguments {
+    #[command(flatten)]
+    pub(super) config: ConfigArguments,
+    /// Port of REST, on 127.0.0.1.
+    #[arg(long)]
+    pub(super) port: Option<u16>,
+    /// Port of Spark Connect, on 127.0.0.1 [default: 15002].
+    #[arg(long)]
+    pub(super) spark_port: Option<u16>,
+    /// Where registry, results and Spark's files go.
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) data_dir: Option<PathBuf>,
+    /// The session mode.
+    #[arg(long, ignore_case = true)]
+    pub(super) mode: Option<Mode>,
+    /// Leaves out the guide's tables.
+    #[arg(long)]
+    pub(super) no_tables: bool,
+    /// Only installs pyspark if it is not there, and prints `SPARK_HOME`.
+    #[arg(long)]
+    pub(super) install_only: bool,
+}
+
+impl ConfigArguments {
+    /// What these arguments and the process's environment give to the configuration.
+    pub(super) fn load_options(self) -> LoadOptions {
+        let mut set = self.set;
+        if let Some(format) = self.log_format {
+            let name = match format {
+                LogFormat::Text => "text",
+                LogFormat::Json => "json",
+            };
+            set.push(format!("libra.log.format={name}"));
+        }
+        let env = std::env::vars_os()
+            .map(|(name, value)| (lossy(&name), lossy(&value)))
+            .filter(|(name, _)| name.starts_with("LIBRA_"));
+        LoadOptions {
+            config_path: self.config,
+            set,
+            env: env.collect(),
+            folder: PathBuf::new(),
+        }
+    }
+}
+
+fn lossy(text: &std::ffi::OsStr) -> String {
+    text.to_string_lossy().into_owned()
+}
+
+impl DevArguments {
+    /// Its arguments as `--set`: after those that were given, so that they win.
+    pub(super) fn settings(&self) -> Vec<String> {
+        let mut set = Vec::new();
+        if let Some(port) = self.port {
+            set.push(format!("libra.node.http=127.0.0.1:{port}"));
+        }
+        if let Some(folder) = &self.data_dir {
+            // Relative to where the command runs, not to the configuration.
+            let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+            set.push(format!("libra.node.data-dir={}", folder.display()));
+        }
+        if let Some(mode) = self.mode {
+            let name = match mode {
+                Mode::Shared => "SHARED",
+                Mode::Isolated => "ISOLATED",
+            };
+            set.push(format!("libra.session.mode={name}"));
+        }
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_declaration_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn dev_arguments_become_settings() {
+        let cli = Cli::parse_from([
+            "libra",
+            "dev",
+            "--port",
+            "0",
+            "--mode",
+            "isolated",
+            "--data-dir",
+            "/x",
+            "--set",
+            "a=b",
+        ]);
+        let Command::Dev(arguments) = cli.command else {
+            panic!("it is dev");
+        };
+        let expected = [
+            "libra.node.http=127.0.0.1:0",
+            "libra.node.data-dir=/x",
+            "libra.session.mode=ISOLATED",
+        ];
+        assert_eq!(arguments.settings(), expected);
+        assert_eq!(arguments.config.load_options().set, ["a=b"]);
+    }
+}

@@ -1,0 +1,63 @@
+//! How a failure is told.
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// What ends the command: a message and an exit code.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// A failure with an error's whole chain.
+    pub(super) fn new(code: u8, error: &dyn Error) -> Self {
+        Self {
+            code,
+            message: chain(error),
+        }
+    }
+
+    /// Tells it on standard error.
+    pub(super) fn report(&self) -> ExitCode {
+        // Nothing can be told of a standard error that is closed.
+        let _ = writeln!(io::stderr(), "libra: {}", self.message);
+        ExitCode::from(self.code)
+    }
+}
+
+/// The error and its sources, joined by colons; a source that its error repeats is left out.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigError;
+
+    #[test]
+    fn the_whole_chain_is_told() {
+        let e = ConfigError::Unreadable {
+            path: "x.yml".into(),
+            source: io::Error::other("no such luck"),
+        };
+        let failure = Failure::new(2, &e);
+        assert_eq!(
+            failure.message,
+            "cannot read the configuration x.yml: no such luck"
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! `libra serve` and `libra dev`.
+
+use super::arguments::{DevArguments, ServeArguments};
+use super::report::Failure;
+use super::{FAILED, USAGE, shutdown};
+use crate::config::Config;
+use crate::dev::{self, DevError, DevOptions, Environment};
+use crate::run::{RunError, run};
+use crate::telemetry;
+
+pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
+    let shutdown = shutdown::requested().map_err(|e| Failure::new(FAILED, &e))?;
+    let options = arguments.config.load_options();
+    let loaded = Config::load(options).map_err(|e| Failure::new(USAGE, &e))?;
+    telemetry::init(&loaded.config.log);
+    match &loaded.file {
+        Some(file) => tracing::info!(file = %file.display(), "configuration read"),
+        None => tracing::info!("no configuration file, defaults apply"),
+    }
+    let running = run(loaded.config, loaded.warnings, shutdown);
+    running.await.map_err(|e| Failure::new(run_code(&e), &e))
+}
+
+pub(super) async fn dev(arguments: DevArguments) -> Result<(), Failure> {
+    let shutdown = shutdown::requested().map_err(|e| Failure::new(FAILED, &e))?;
+    let environment = Environment::of_process();
+    let result = if arguments.install_only {
+        tokio::select! {
+            result = Box::pin(dev::install_only(&environment)) => result,
+            () = shutdown => Ok(()),
+        }
+    } else {
+        let options = dev_options(arguments);
+        Box::pin(dev::dev(options, &environment, shutdown)).await
+    };
+    result.map_err(|e| Failure::new(dev_code(&e), &e))
+}
+
+fn dev_options(arguments: DevArguments) -> DevOptions {
+    let settings = arguments.settings();
+    let DevArguments {
+        config,
+        spark_port,
+        no_tables,
+        ..
+    } = arguments;
+    let mut load = config.load_options();
+    load.set.extend(settings);
+    DevOptions {
+        load,
+        spark_port,
+        no_tables,
+    }
+}
+
+fn run_code(error: &RunError) -> u8 {
+    match error {
+        RunError::Endpoint(_) => USAGE,
+        RunError::Listen { .. }
+        | RunError::Client(_)
+        | RunError::Registry(_)
+        | RunError::NotReady
+        | RunError::Results(_)
+        | RunError::Bootstrap(_)
+        | RunError::Actors(_)
+        | RunError::ActorsGaveUp => FAILED,
+    }
+}
+
+fn dev_code(error: &DevError) -> u8 {
+    match error {
+        DevError::Config(_) => USAGE,
+        DevError::Run(error) => run_code(error),
+        DevError::Missing { .. }
+        | DevError::Files { .. }
+        | DevError::InUse { .. }
+        | DevError::Start { .. }
+        | DevError::Install { .. }
+        | DevError::InstallLocked { .. }
+        | DevError::Spark { .. }
+        | DevError::Rest { .. } => FAILED,
+    }
+}

@@ -1,0 +1,213 @@
+//! Values as text → values as types. Every error is what would have been allowed.
+
+use std::time::Duration;
+
+/// What a key takes, in words: the only thing a failed parse has to say.
+pub(super) type Allowed = String;
+
+/// A whole number in decimal digits, `min` to `max`.
+pub(super) fn whole<T>(text: &str, min: T, max: T) -> Result<T, Allowed>
+where
+    T: Copy + PartialOrd + std::fmt::Display + std::str::FromStr,
+{
+    decimal(text)
+        .and_then(|digits| digits.parse::<T>().ok())
+        .filter(|n| (min..=max).contains(n))
+        .ok_or_else(|| format!("a whole number from {min} to {max}"))
+}
+
+/// `text` if it is a plain decimal number: no sign, no leading zero (YAML 1.1 would read it as
+/// octal), no underscore.
+fn decimal(text: &str) -> Option<&str> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    (digits && (text.len() == 1 || !text.starts_with('0'))).then_some(text)
+}
+
+/// A number of bytes: plain, or with one of B, KiB, MiB, GiB, TiB.
+pub(super) fn bytes(text: &str, min: u64, max: u64) -> Result<u64, Allowed> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let shift = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => Some(0),
+        "kib" => Some(10),
+        "mib" => Some(20),
+        "gib" => Some(30),
+        "tib" => Some(40),
+        _ => None,
+    };
+    decimal(digits)
+        .and_then(|digits| digits.parse::<u64>().ok())
+        .zip(shift)
+        .and_then(|(n, shift)| n.checked_mul(1 << shift))
+        .filter(|n| (min..=max).contains(n))
+        .ok_or_else(|| {
+            format!(
+                "bytes, plain or in B, KiB, MiB, GiB, TiB, from {} to {}",
+                show_bytes(min),
+                show_bytes(max)
+            )
+        })
+}
+
+/// A number of bytes for memory, so that it also fits `usize`.
+pub(super) fn memory(text: &str, min: usize, max: usize) -> Result<usize, Allowed> {
+    let n = bytes(text, min as u64, max as u64)?;
+    Ok(usize::try_from(n).unwrap_or(max))
+}
+
+fn show_bytes(n: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    units
+        .iter()
+        .find(|(shift, _)| n > 0 && n.is_multiple_of(1 << shift))
+        .map_or_else(
+            || n.to_string(),
+            |(shift, unit)| format!("{}{unit}", n >> shift),
+        )
+}
+
+/// Milliseconds, `min` to `max`.
+pub(super) fn millis(text: &str, min: u64, max: u64) -> Result<Duration, Allowed> {
+    whole(text, min, max).map(Duration::from_millis)
+}
+
+/// Minutes, `min` to `max`.
+pub(super) fn minutes(text: &str, min: u64, max: u64) -> Result<Duration, Allowed> {
+    whole(text, min, max).map(|n| Duration::from_secs(n * 60))
+}
+
+/// One of a few words, in any case, as Spring binds an enum.
+pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Allowed> {
+    words
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(text))
+        .map(|(_, value)| *value)
+        .ok_or_else(|| {
+            let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            names.join(" or ")
+        })
+}
+
+/// 1 to 64 letters, digits, `.`, `_`, `-`.
+pub(super) fn label(text: &str) -> Result<String, Allowed> {
+    let fits = (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "1 to 64 letters, digits, `.`, `_`, `-`".to_owned())
+}
+
+/// A path that is not empty and has no NUL.
+pub(super) fn path(text: &str) -> Result<std::path::PathBuf, Allowed> {
+    (!text.trim().is_empty() && !text.contains('\0'))
+        .then(|| text.into())
+        .ok_or_else(|| "a path".to_owned())
+}
+
+/// Anything that reads from text and whose error says what is allowed.
+pub(super) fn read<T>(text: &str) -> Result<T, Allowed>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|e: T::Err| e.to_string())
+}
+
+/// `*`, or `scheme://host[:port]`.
+pub(super) fn origin(text: &str) -> Result<String, Allowed> {
+    let fits = text == "*"
+        || text.split_once("://").is_some_and(|(scheme, host)| {
+            matches!(scheme, "http" | "https")
+                && (super::address::is_host_name(host) || host.parse::<super::Address>().is_ok())
+        });
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "a list of origins, each `*` or like https://host:8443".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_binary_units() {
+        let read = |text| bytes(text, 1, 1 << 50);
+        for (text, n) in [
+            ("1", 1),
+            ("1024", 1024),
+            ("1B", 1),
+            ("256KiB", 256 << 10),
+            ("4 MiB", 4 << 20),
+            ("1gib", 1 << 30),
+            ("2TiB", 2 << 40),
+        ] {
+            assert_eq!(read(text), Ok(n), "{text}");
+        }
+        for bad in [
+            "",
+            "0",
+            "-1",
+            "1.5GiB",
+            "1GB",
+            "1KB",
+            "GiB",
+            "1GiBs",
+            "99999999999TiB",
+            "0x10",
+            "010",
+            "1e3",
+            "１",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            bytes("x", 1024, 1 << 30).unwrap_err(),
+            "bytes, plain or in B, KiB, MiB, GiB, TiB, from 1KiB to 1GiB"
+        );
+    }
+
+    #[test]
+    fn numbers_are_plain_decimals() {
+        let read = |text| whole(text, 1_u32, 10);
+        assert_eq!((read("1"), read("10")), (Ok(1), Ok(10)));
+        for bad in [
+            "",
+            " 1",
+            "0",
+            "11",
+            "-1",
+            "+1",
+            "1.0",
+            "1_0",
+            "01",
+            "0x1",
+            "ten",
+            "4294967296",
+        ] {
+            assert_eq!(
+                read(bad),
+                Err("a whole number from 1 to 10".to_owned()),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn words_go_by_any_case() {
+        let words = [("FAIR", 1), ("FIFO", 2)];
+        assert_eq!(word("fair", &words), Ok(1));
+        assert_eq!(word("FARE", &words), Err("FAIR or FIFO".to_owned()));
+    }
+
+    #[test]
+    fn origins_are_bare() {
+        for good in ["*", "http://localhost:3000", "https://a.example"] {
+            assert!(origin(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a.example", "https://a.example/", "ftp://a", "https://"] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+}

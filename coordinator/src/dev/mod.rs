@@ -1,0 +1,28 @@
+//! `libra dev`: a Spark Connect server and a coordinator on this machine with one command.
+//!
+//! In order: [`checks`] (everything that is missing, at once, before anything long), [`install`]
+//! (the pinned pyspark, which ships the whole server), [`spark`] (the server, under a [`guard`]
+//! that ends it however this process ends), the coordinator in this process, [`tables`] of the
+//! guide, [`hints`] to paste.
+//!
+//! **Invariant:** nothing that it starts outlives it, and it listens on 127.0.0.1 only.
+
+mod checks;
+mod console;
+mod download;
+mod environment;
+mod error;
+mod guard;
+mod hints;
+mod install;
+mod ports;
+mod session;
+mod spark;
+mod tables;
+
+pub use environment::Environment;
+pub use error::DevError;
+pub use session::{DevOptions, dev, install_only};
+
+/// The version of Spark that `libra dev` runs, as PyPI names it.
+pub const PYSPARK_VERSION: &str = "4.3.0";

@@ -1,0 +1,125 @@
+//! The OpenAPI document, generated from the handlers and the models, and its page.
+
+use axum::Json;
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{self, PathItem, RefOr};
+
+use super::Api;
+use super::actuator;
+use super::problem::PROBLEM_JSON;
+use super::routes::{cluster, events, pools, result, sessions, statements};
+
+/// What the document is made of.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Libra",
+        description = "Parallel SQL statements on Spark Connect, with any one coordinator dead"
+    ),
+    paths(
+        sessions::create,
+        sessions::list,
+        sessions::get,
+        sessions::close,
+        statements::submit,
+        statements::list_of_session,
+        statements::list_all,
+        statements::get,
+        statements::cancel,
+        result::get,
+        events::get,
+        pools::list,
+        pools::put,
+        pools::delete,
+        cluster::get,
+        actuator::index,
+        actuator::health::health,
+        actuator::health::liveness,
+        actuator::health::readiness,
+        actuator::measurements::metric_names,
+        actuator::measurements::metric,
+        actuator::prometheus_text,
+    )
+)]
+struct Document;
+
+// What any route may answer: refused before a handler sees it, or no leader.
+const ANYWHERE: [(&str, &str); 9] = [
+    ("400", "Not valid"),
+    ("404", "Not there"),
+    ("406", "No acceptable form"),
+    ("414", "The URI is too long"),
+    ("429", "Too many requests at once"),
+    ("431", "The headers are too long"),
+    ("500", "A fault of Libra's own"),
+    ("503", "No leader, or the node is shutting down"),
+    ("504", "It took too long"),
+];
+
+/// The whole document.
+fn whole() -> openapi::OpenApi {
+    let mut document = Document::openapi();
+    let paths = &mut document.paths.paths;
+    let short: Vec<_> = paths
+        .iter()
+        .filter_map(|(path, item)| short(path, item))
+        .collect();
+    paths.extend(short);
+    for item in paths.values_mut() {
+        for operation in operations(item) {
+            for (status, description) in ANYWHERE {
+                let responses = &mut operation.responses.responses;
+                responses
+                    .entry(status.to_owned())
+                    .or_insert_with(|| RefOr::T(problem(description)));
+            }
+        }
+    }
+    document
+}
+
+/// A statement is found without its session too.
+fn short(path: &str, item: &PathItem) -> Option<(String, PathItem)> {
+    let rest = path.strip_prefix("/api/v1/sessions/{sessionId}/statements/{jobId}")?;
+    let mut item = item.clone();
+    for operation in operations(&mut item) {
+        if let Some(parameters) = &mut operation.parameters {
+            parameters.retain(|p| !matches!(p, RefOr::T(p) if p.name == "sessionId"));
+        }
+        let id = operation.operation_id.take().unwrap_or_default();
+        operation.operation_id = Some(format!("{id}_by_job"));
+    }
+    Some((format!("/api/v1/statements/{{jobId}}{rest}"), item))
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let all = [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+    ];
+    all.into_iter().flatten()
+}
+
+fn problem(description: &str) -> openapi::Response {
+    let schema = openapi::Ref::from_schema_name("Problem");
+    let content = openapi::ContentBuilder::new().schema(Some(schema)).build();
+    openapi::ResponseBuilder::new()
+        .description(description)
+        .content(PROBLEM_JSON, content)
+        .build()
+}
+
+/// The document's routes.
+pub(crate) fn routes() -> Router<Api> {
+    Router::new().route("/api-docs", get(document))
+}
+
+async fn document() -> Response {
+    Json(whole()).into_response()
+}

@@ -1,0 +1,19 @@
+//! Results of statements: stored as Spark sent them, rendered when they are read.
+//!
+//! - [`store`]: one append-only file per (job, epoch), durable before a statement's end is committed.
+//! - [`read`]: pages, CSV and one Arrow stream out of such a file, one batch in memory at a time.
+//! - [`render`]: Spark's types as DDL text, their values as JSON and CSV.
+//!
+//! **Invariant:** a sealed file is never written again, and a file that does not match its manifest
+//! is never served; rows pass through no mailbox and through no Raft log.
+
+pub mod read;
+pub mod render;
+pub mod store;
+
+#[cfg(test)]
+mod testing;
+
+pub use read::{Page, ReadError, ResultReader};
+pub use render::{Column, RenderOptions};
+pub use store::{Limits, ResultStore, StoreOptions, StoredResult};

@@ -1,0 +1,175 @@
+//! Reading sealed results: pages of JSON, a stream of CSV, one stream of Arrow.
+//!
+//! - [`open`]: a file counts only if length and hash match its manifest.
+//! - [`cursor`]: batches one after the other, from any row on.
+//! - [`ipc`]: Arrow's messages, split without decoding, decoded without trusting.
+//! - [`page`], [`csv`], [`arrow`]: what goes out.
+//!
+//! **Invariant:** one batch in memory per reader; streams go on only when they are pulled; the same
+//! request gives the same bytes, however often and wherever it is read.
+
+mod arrow;
+
+mod csv;
+mod cursor;
+mod ipc;
+mod open;
+mod page;
+mod schema;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use libra_proto::spark::data_type::StructField;
+use libra_proto::types::JobId;
+use thiserror::Error;
+
+use super::render::{Cells, Column, RenderError};
+use super::store::disk::{BrokenOff, Disk};
+use super::store::index::Index;
+
+pub use page::Page;
+
+/// A result that cannot be read here.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReadError {
+    /// This node does not hold the result: ask another holder.
+    #[error("the result of {job} is not stored here")]
+    NotHere {
+        /// Whose result.
+        job: JobId,
+    },
+    /// What is stored is not what the manifest names: ask another holder.
+    #[error("result file of {job} is damaged: {cause}")]
+    Damaged {
+        /// Whose result.
+        job: JobId,
+        /// What does not fit.
+        cause: String,
+    },
+    /// The disk refused.
+    #[error("result file of {job}: {cause}")]
+    Io {
+        /// Whose result.
+        job: JobId,
+        /// What the operating system said.
+        cause: String,
+    },
+    /// A column's values cannot be shown in this format; Arrow still can be downloaded.
+    #[error("column `{column}` of the result of {job}: {source}")]
+    Unsupported {
+        /// Whose result.
+        job: JobId,
+        /// The column's name.
+        column: String,
+        /// Why.
+        #[source]
+        source: RenderError,
+    },
+}
+
+/// One sealed result, open for reading. Cheap to clone; holds no batch.
+#[derive(Debug, Clone)]
+pub struct ResultReader {
+    inner: Arc<Sealed>,
+}
+
+#[derive(Debug)]
+struct Sealed {
+    job: JobId,
+    file: File,
+    /// Length of the file.
+    end: u64,
+    /// Rows that count: of the batch that holds the last one, more may be stored.
+    rows: u64,
+    truncated: bool,
+    fields: Vec<StructField>,
+    columns: Vec<Column>,
+    index: Arc<Index>,
+    disk: Disk,
+}
+
+impl ResultReader {
+    /// The result's columns, in order; names may repeat.
+    #[must_use]
+    pub fn schema(&self) -> &[Column] {
+        &self.inner.columns
+    }
+
+    /// Rows of the whole result.
+    #[must_use]
+    pub fn row_count(&self) -> u64 {
+        self.inner.rows
+    }
+
+    /// Whether the result was cut at a limit.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.inner.truncated
+    }
+
+    /// Runs blocking work on the open file.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let outcome = self.inner.disk.run(work).await;
+        outcome.unwrap_or_else(|error| Err(self.inner.broken_off(&error)))
+    }
+}
+
+impl Sealed {
+    fn io(&self, error: &io::Error) -> ReadError {
+        ReadError::Io {
+            job: self.job,
+            cause: error.to_string(),
+        }
+    }
+
+    fn damaged(&self, cause: impl ToString) -> ReadError {
+        ReadError::Damaged {
+            job: self.job,
+            cause: cause.to_string(),
+        }
+    }
+
+    fn broken_off(&self, error: &BrokenOff) -> ReadError {
+        ReadError::Io {
+            job: self.job,
+            cause: error.to_string(),
+        }
+    }
+
+    /// Joins the columns' types with a batch's values.
+    fn cells<'a>(&self, batch: &'a RecordBatch) -> Result<Vec<Cells<'a>>, ReadError> {
+        if batch.num_columns() != self.fields.len() {
+            let (stored, named) = (batch.num_columns(), self.fields.len());
+            return Err(self.damaged(format!("a batch has {stored} columns, the schema {named}")));
+        }
+        let columns = self.fields.iter().zip(batch.columns());
+        columns
+            .map(|(field, column)| {
+                let kind = field.data_type.clone().unwrap_or_default();
+                Cells::new(&kind, column).map_err(|source| self.unsupported(&field.name, source))
+            })
+            .collect()
+    }
+
+    fn unsupported(&self, column: &str, source: RenderError) -> ReadError {
+        ReadError::Unsupported {
+            job: self.job,
+            column: column.to_owned(),
+            source,
+        }
+    }
+
+    /// A row that cannot be rendered: which column it was is not worth the book-keeping.
+    fn bad_row(&self, row: u64, source: &RenderError) -> ReadError {
+        self.damaged(format!("row {row}: {source}"))
+    }
+}

@@ -1,0 +1,318 @@
+//! One result file being written: blocking work.
+//!
+//! **Invariant:** bytes are only ever appended, and cut away only behind the last whole record; after
+//! a failed write or sync the file takes nothing more.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use libra_actors::ports::{Appended, ResultPart, StoreError, StoredProgress};
+use libra_proto::registry::{Holder, ResultManifest};
+use libra_proto::types::{Epoch, JobId};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::Limits;
+use super::contents::{self, Contents, Decision};
+use super::format::{self, BadHeader, HEAD_LEN, Head, Kind};
+use super::index::Index;
+use super::scan::{self, Stop};
+
+/// Bytes written but not synced at which [`ResultFile::append`] syncs: with one batch on top of it
+/// still far below the 10 MB that Spark can send again.
+const UNSYNCED_MOST: u64 = 2 << 20;
+
+/// The longest damaged tail that may be cut away: what Spark has sent but can send again. A longer
+/// one is damage, not an unfinished write.
+const CUTTABLE_TAIL: u64 = 10 << 20;
+
+/// Whose result is written, and how much of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) path: PathBuf,
+    pub(crate) job: JobId,
+    pub(crate) epoch: Epoch,
+    pub(crate) limits: Limits,
+}
+
+impl Target {
+    fn io(&self, error: &io::Error) -> StoreError {
+        StoreError::Io {
+            job: self.job,
+            cause: error.to_string(),
+        }
+    }
+
+    fn damaged(&self, cause: impl Into<String>) -> StoreError {
+        StoreError::Damaged {
+            job: self.job,
+            cause: cause.into(),
+        }
+    }
+}
+
+/// A file that another writer still holds.
+pub(crate) enum Open {
+    /// Open and recovered.
+    Ready(Box<ResultFile>),
+    /// Another writer has it.
+    Busy,
+}
+
+/// A result file open for appending.
+pub(crate) struct ResultFile {
+    file: File,
+    target: Target,
+    contents: Contents,
+    hash: Xxh3,
+    len: u64,
+    unsynced: u64,
+    name_synced: bool,
+    failed: Option<StoreError>,
+}
+
+impl ResultFile {
+    /// Opens or makes the file, cuts an unfinished tail away and makes the rest durable.
+    pub(crate) fn open(target: Target) -> Result<Open, StoreError> {
+        let file = open_or_create(&target.path).map_err(|error| target.io(&error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Open::Busy),
+            Err(TryLockError::Error(error)) => return Err(target.io(&error)),
+        }
+        let mut contents = Contents::default();
+        let visit = |record| contents.note_scanned(record);
+        let scanned = scan::scan(&file, target.job, target.epoch, visit)
+            .map_err(|error| target.io(&error))?;
+        if let Some(stop) = &scanned.stop {
+            check_cuttable(&target, stop, scanned.len - scanned.good)?;
+        }
+        let mut opened = Self {
+            file,
+            contents,
+            hash: scanned.hash,
+            len: scanned.good,
+            unsynced: 0,
+            name_synced: false,
+            failed: None,
+            target,
+        };
+        opened.recover(scanned.len)?;
+        Ok(Open::Ready(Box::new(opened)))
+    }
+
+    /// Leaves the file as an undisturbed writer would have left it after the last whole record.
+    fn recover(&mut self, found: u64) -> Result<(), StoreError> {
+        if found > self.len {
+            let cut = self.file.set_len(self.len);
+            cut.map_err(|error| self.target.io(&error))?;
+            self.unsynced += 1;
+        }
+        if self.len == 0 {
+            let header = format::encode_header(self.target.job, self.target.epoch);
+            self.write(&header)?;
+            return Ok(());
+        }
+        let max_rows = self.target.limits.max_rows;
+        if self.contents.rows > max_rows && !self.contents.cut {
+            let id = self.contents.last_id.clone().unwrap_or_default();
+            self.record(Kind::Cut, &id, max_rows, &Bytes::new())?;
+        }
+        self.unsynced += 1;
+        self.sync()
+    }
+
+    /// What is stored, whether durable or not.
+    pub(crate) fn progress(&self) -> StoredProgress {
+        self.contents.progress()
+    }
+
+    /// Whether everything stored is durable.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.unsynced == 0
+    }
+
+    /// Appends one response, unless it is a duplicate.
+    pub(crate) fn append(&mut self, id: &str, part: &ResultPart) -> Result<Appended, StoreError> {
+        self.check_usable()?;
+        match self.contents.decide(id, part, &self.target.limits) {
+            Decision::Skip => {}
+            Decision::Store => self.store(id, part)?,
+            Decision::StoreAndCut { rows } => {
+                self.store(id, part)?;
+                self.record(Kind::Cut, id, rows, &Bytes::new())?;
+            }
+            Decision::Cut { rows } => self.record(Kind::Cut, id, rows, &Bytes::new())?,
+            Decision::Refuse { why } => return Err(self.target.damaged(why)),
+        }
+        if self.unsynced >= UNSYNCED_MOST {
+            self.sync()?;
+        }
+        Ok(if self.contents.cut {
+            Appended::CutHere
+        } else {
+            Appended::More
+        })
+    }
+
+    /// Makes everything stored durable, the file's name included.
+    pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
+        self.check_usable()?;
+        if self.unsynced > 0 {
+            let synced = self.file.sync_data();
+            self.check(synced)?;
+            self.unsynced = 0;
+        }
+        if !self.name_synced {
+            let synced = sync_names(&self.target.path);
+            self.check(synced)?;
+            self.name_synced = true;
+        }
+        Ok(())
+    }
+
+    /// Makes the file durable for good and says what it is.
+    pub(crate) fn seal(&mut self, holder: Holder) -> Result<ResultManifest, StoreError> {
+        self.check_usable()?;
+        if !self.contents.ended() {
+            return Err(self
+                .target
+                .damaged("it has no end: neither `result_complete` nor a cut is stored"));
+        }
+        self.sync()?;
+        let synced = self.file.sync_all();
+        self.check(synced)?;
+        Ok(ResultManifest {
+            schema: self.contents.schema.clone().unwrap_or_default().into(),
+            rows: self.contents.rows,
+            bytes: self.contents.bytes,
+            batches: self.contents.batches,
+            truncated: self.contents.cut,
+            epoch: self.target.epoch.0,
+            file_length: self.len,
+            file_hash: self.hash.digest(),
+            holders: vec![holder],
+        })
+    }
+
+    /// Places of the batches written.
+    pub(crate) fn index(&self) -> Index {
+        self.contents.index.clone()
+    }
+
+    fn store(&mut self, id: &str, part: &ResultPart) -> Result<(), StoreError> {
+        let (rows, payload) = match part {
+            ResultPart::Schema(schema) => (0, schema),
+            ResultPart::Batch { rows, data, .. } => (*rows, data),
+            ResultPart::Complete => (0, &Bytes::new()),
+        };
+        self.record(contents::kind(part), id, rows, payload)
+    }
+
+    fn record(
+        &mut self,
+        kind: Kind,
+        id: &str,
+        rows: u64,
+        payload: &Bytes,
+    ) -> Result<(), StoreError> {
+        let start = self.contents.rows;
+        let bytes = format::encode_head(kind, id, rows, start, payload)
+            .map_err(|error| self.target.damaged(error.to_string()))?;
+        let at = self.len;
+        self.write(&bytes)?;
+        self.write(payload)?;
+        let head = bytes.first_chunk::<HEAD_LEN>().and_then(Head::parse);
+        if let Some(head) = head {
+            let schema = (kind == Kind::Schema).then(|| payload.clone());
+            self.contents.note(at, &head, id, schema);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let written = self.file.write_all_at(bytes, self.len);
+        self.check(written)?;
+        self.hash.update(bytes);
+        self.len += bytes.len() as u64;
+        self.unsynced += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// After a failure the kernel may have dropped what it could not write: never go on.
+    fn check(&mut self, outcome: io::Result<()>) -> Result<(), StoreError> {
+        outcome.map_err(|error| {
+            let failed = self.target.io(&error);
+            self.failed = Some(failed.clone());
+            failed
+        })
+    }
+
+    fn check_usable(&self) -> Result<(), StoreError> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+}
+
+fn open_or_create(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+}
+
+fn check_cuttable(target: &Target, stop: &Stop, tail: u64) -> Result<(), StoreError> {
+    let foreign = matches!(stop, Stop::Header(BadHeader::Foreign { .. }));
+    if foreign || tail > CUTTABLE_TAIL {
+        return Err(target.damaged(format!(
+            "{stop}; the {tail} bytes from there are no unfinished write"
+        )));
+    }
+    Ok(())
+}
+
+/// Syncs the folder that names the file and the one that names that folder.
+fn sync_names(path: &Path) -> io::Result<()> {
+    for folder in path.ancestors().skip(1).take(2) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_failed_write_nothing_more_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            max_rows: 10,
+            max_bytes: 10,
+        };
+        let target = Target {
+            path: dir.path().join("x").join("file"),
+            job: JobId(1),
+            epoch: Epoch(1),
+            limits,
+        };
+        let Open::Ready(mut file) = ResultFile::open(target.clone()).unwrap() else {
+            panic!("busy");
+        };
+        // A descriptor that cannot be written through stands in for a disk that refuses.
+        let writable = std::mem::replace(&mut file.file, File::open(&target.path).unwrap());
+        let failed = file.append("a", &ResultPart::Complete).unwrap_err();
+        assert!(matches!(failed, StoreError::Io { job: JobId(1), .. }));
+        file.file = writable;
+        assert!(file.append("a", &ResultPart::Complete).is_err());
+        assert!(file.sync().is_err());
+        assert!(file.seal(Holder::default()).is_err());
+        assert_eq!(file.progress(), StoredProgress::default());
+    }
+}

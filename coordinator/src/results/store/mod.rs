@@ -1,0 +1,194 @@
+//! The result store: one append-only file per (job, epoch) below `<data-dir>/results/`.
+//!
+//! - [`format`], [`scan`], [`index`]: the bytes, how they are checked, where which row is.
+//! - [`contents`]: what a file holds, and what is to be done with the next response (duplicates,
+//!   gaps, limits).
+//! - [`file`], [`writer`]: appending, recovering, sealing.
+//!
+//! **Invariant:** all file work runs behind [`disk::Disk`], never on an async thread; the folder
+//! decides what is stored, the only thing remembered beside it are places of batches.
+
+mod cache;
+mod contents;
+pub(super) mod disk;
+mod file;
+pub(super) mod format;
+pub(super) mod index;
+mod names;
+pub(super) mod scan;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use libra_actors::ports::{ResultStorePort, ResultWriter, StoreError};
+use libra_proto::registry::{Holder, ResultManifest};
+use libra_proto::types::{Epoch, JobId, NodeId};
+
+use cache::Cache;
+use disk::Disk;
+use file::Target;
+use index::Index;
+
+/// Writers' calls to the disk at once.
+const WRITES: usize = 16;
+/// Readers' calls to the disk at once.
+const READS: usize = 16;
+
+/// How much of a result is kept; beyond it the result is cut and says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows; cut exactly there.
+    pub max_rows: u64,
+    /// Arrow bytes; cut after the last whole batch.
+    pub max_bytes: u64,
+}
+
+/// Where a store is and whose it is.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// The folder of the results: `<data-dir>/results`.
+    pub dir: PathBuf,
+    /// This node, named as holder in manifests.
+    pub node_id: NodeId,
+    /// The id of this node's disk state: a wiped node is no holder of what it held.
+    pub store_uuid: String,
+    /// How much of a result is kept.
+    pub limits: Limits,
+}
+
+/// A file of the store, as the cleaner of orphans sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredResult {
+    /// Whose result it is.
+    pub job: JobId,
+    /// The epoch it was written under.
+    pub epoch: Epoch,
+    /// Bytes on disk.
+    pub length: u64,
+    /// Time since it was last written.
+    pub age: Duration,
+}
+
+/// The results on this node's disk. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ResultStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    options: StoreOptions,
+    writes: Disk,
+    reads: Disk,
+    cache: Cache,
+}
+
+impl ResultStore {
+    /// Opens the store and makes its folder if there is none.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub async fn open(options: StoreOptions) -> io::Result<Self> {
+        let writes = Disk::new(WRITES);
+        let dir = options.dir.clone();
+        writes
+            .run(move || names::create_root(&dir))
+            .await
+            .map_err(io::Error::other)??;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                options,
+                writes,
+                reads: Disk::new(READS),
+                cache: Cache::default(),
+            }),
+        })
+    }
+
+    /// Removes all that is stored of a job, and says how many files that were. A reader that has
+    /// begun reads on.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn remove(&self, job: JobId) -> io::Result<usize> {
+        self.inner.cache.forget(job);
+        let dir = self.inner.options.dir.clone();
+        let removed = self
+            .inner
+            .writes
+            .run(move || names::remove(&dir, job))
+            .await;
+        removed.map_err(io::Error::other)?
+    }
+
+    /// Everything stored here, in no order.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn list(&self) -> io::Result<Vec<StoredResult>> {
+        let dir = self.inner.options.dir.clone();
+        let listed = self.inner.reads.run(move || names::list(&dir)).await;
+        listed.map_err(io::Error::other)?
+    }
+
+    /// Bytes of all files of the store.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn usage_bytes(&self) -> io::Result<u64> {
+        Ok(self.list().await?.iter().map(|stored| stored.length).sum())
+    }
+
+    pub(super) fn path(&self, job: JobId, epoch: Epoch) -> PathBuf {
+        names::path(&self.inner.options.dir, job, epoch)
+    }
+
+    pub(super) fn reads(&self) -> &Disk {
+        &self.inner.reads
+    }
+
+    pub(super) fn cached(&self, job: JobId, manifest: &ResultManifest) -> Option<Arc<Index>> {
+        self.inner.cache.get(job, manifest)
+    }
+
+    pub(super) fn remember(&self, job: JobId, manifest: &ResultManifest, index: Arc<Index>) {
+        self.inner.cache.put(job, manifest, index);
+    }
+
+    fn holder(&self) -> Holder {
+        Holder {
+            node_id: self.inner.options.node_id.0,
+            store_uuid: self.inner.options.store_uuid.clone(),
+        }
+    }
+
+    fn target(&self, job: JobId, epoch: Epoch) -> Target {
+        Target {
+            path: self.path(job, epoch),
+            job,
+            epoch,
+            limits: self.inner.options.limits,
+        }
+    }
+
+    /// The folder of the store.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.inner.options.dir
+    }
+}
+
+#[async_trait]
+impl ResultStorePort for ResultStore {
+    async fn writer(&self, job: JobId, epoch: Epoch) -> Result<Box<dyn ResultWriter>, StoreError> {
+        let writer = writer::Writer::open(self.clone(), self.target(job, epoch)).await?;
+        Ok(Box::new(writer))
+    }
+}

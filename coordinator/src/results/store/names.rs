@@ -1,0 +1,112 @@
+//! Names of result files: `<dir>/<two hex digits>/job-<number>-epoch-<number>.result`, spread over
+//! 256 folders so that none grows long.
+//!
+//! **Invariant:** a name that is not of this form is never listed and never removed.
+
+use std::fs::{self, DirEntry, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use libra_proto::types::{Epoch, JobId};
+
+use super::StoredResult;
+
+fn folder(dir: &Path, job: JobId) -> PathBuf {
+    dir.join(format!("{:02x}", job.0 % 256))
+}
+
+/// Where a job's file of an epoch is.
+pub(crate) fn path(dir: &Path, job: JobId, epoch: Epoch) -> PathBuf {
+    folder(dir, job).join(format!("{job}-epoch-{epoch}.result"))
+}
+
+fn parse(name: &str) -> Option<(JobId, Epoch)> {
+    let (job, epoch) = name.strip_suffix(".result")?.split_once("-epoch-")?;
+    Some((job.parse().ok()?, Epoch(epoch.parse().ok()?)))
+}
+
+/// Makes the store's folder, durably.
+pub(crate) fn create_root(dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    File::open(dir)?.sync_all()?;
+    dir.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// Removes all files of a job and counts them.
+pub(crate) fn remove(dir: &Path, job: JobId) -> io::Result<usize> {
+    let mut removed = 0;
+    for (entry, (owner, _)) in entries(&folder(dir, job))? {
+        if owner == job && gone_is_fine(fs::remove_file(entry.path()))?.is_some() {
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// Lists all files of the store.
+pub(crate) fn list(dir: &Path) -> io::Result<Vec<StoredResult>> {
+    let mut listed = Vec::new();
+    for folder in fs::read_dir(dir)? {
+        for (entry, (job, epoch)) in entries(&folder?.path())? {
+            // One removed since the folder was read is simply no longer there.
+            let Some(metadata) = gone_is_fine(entry.metadata())? else {
+                continue;
+            };
+            let age = metadata.modified()?.elapsed().unwrap_or(Duration::ZERO);
+            listed.push(StoredResult {
+                job,
+                epoch,
+                length: metadata.len(),
+                age,
+            });
+        }
+    }
+    Ok(listed)
+}
+
+fn entries(folder: &Path) -> io::Result<Vec<(DirEntry, (JobId, Epoch))>> {
+    let read = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Vec::new()),
+        read => gone_is_fine(read)?,
+    };
+    let mut found = Vec::new();
+    for entry in read.into_iter().flatten() {
+        let entry = entry?;
+        if let Some(key) = entry.file_name().to_str().and_then(parse) {
+            found.push((entry, key));
+        }
+    }
+    Ok(found)
+}
+
+fn gone_is_fine<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_as_written() {
+        let path = path(Path::new("r"), JobId(513), Epoch(7));
+        assert_eq!(path, Path::new("r/01/job-513-epoch-7.result"));
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(parse(name), Some((JobId(513), Epoch(7))));
+        for bad in [
+            "job-1.result",
+            "job-01-epoch-2.result",
+            "job-1-epoch-2",
+            "x",
+        ] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}

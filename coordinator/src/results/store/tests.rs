@@ -1,0 +1,408 @@
+//! A result file whose writer was killed at any byte goes on to the very same bytes; what is not
+//! what was written is found out.
+
+use std::fs;
+use std::path::Path;
+
+use bytes::Bytes;
+use libra_actors::ports::{Appended, ResultPart, ResultStorePort, StoreError};
+use libra_proto::registry::Holder;
+use libra_proto::types::{Epoch, JobId};
+use proptest::prelude::*;
+
+use super::file::{Open, ResultFile, Target};
+use super::format::HEADER_LEN;
+use super::{Limits, names};
+use crate::results::ReadError;
+use crate::results::testing::{EPOCH, JOB, UNLIMITED, store};
+
+type Response = (String, ResultPart);
+
+fn target(dir: &Path, limits: Limits) -> Target {
+    Target {
+        path: dir.join("xx").join("file"),
+        job: JOB,
+        epoch: EPOCH,
+        limits,
+    }
+}
+
+fn open(target: &Target) -> Box<ResultFile> {
+    match ResultFile::open(target.clone()).unwrap() {
+        Open::Ready(file) => file,
+        Open::Busy => panic!("busy"),
+    }
+}
+
+fn holder() -> Holder {
+    Holder {
+        node_id: 1,
+        store_uuid: "uuid".to_owned(),
+    }
+}
+
+/// A result of batches with these rows, each of some bytes; the last response is its end.
+fn responses(batches: &[u64]) -> Vec<Response> {
+    let mut start = 0;
+    let schema = ResultPart::Schema(Bytes::from_static(b"schema"));
+    let mut responses = vec![("schema".to_owned(), schema)];
+    for (number, rows) in batches.iter().enumerate() {
+        let data = vec![u8::try_from(number).unwrap(); 10 + number];
+        let part = ResultPart::Batch {
+            rows: *rows,
+            start_offset: Some(start),
+            data: data.into(),
+        };
+        responses.push((format!("batch-{number}"), part));
+        start += rows;
+    }
+    responses.push(("end".to_owned(), ResultPart::Complete));
+    responses
+}
+
+fn append(file: &mut ResultFile, responses: &[Response]) -> Result<Appended, StoreError> {
+    let mut last = Appended::More;
+    for (id, part) in responses {
+        last = file.append(id, part)?;
+    }
+    Ok(last)
+}
+
+/// Writes a whole result undisturbed and gives its bytes.
+fn reference(target: &Target, responses: &[Response]) -> Vec<u8> {
+    let mut file = open(target);
+    append(&mut file, responses).unwrap();
+    file.seal(holder()).unwrap();
+    fs::read(&target.path).unwrap()
+}
+
+/// Opens a file as a crash left it, goes on after its last response, or from the first one, and
+/// checks that the bytes are those of an undisturbed writer.
+fn continue_from(target: &Target, left: &[u8], responses: &[Response], whole: &[u8]) {
+    for from_start in [false, true] {
+        fs::write(&target.path, left).unwrap();
+        let mut file = open(target);
+        let stored = file.progress();
+        assert!(file.is_synced() || stored == Default::default());
+        let last = stored.last_response_id.as_ref();
+        let after = last.map_or(0, |last| {
+            1 + responses.iter().position(|(id, _)| id == last).unwrap()
+        });
+        append(&mut file, &responses[if from_start { 0 } else { after }..]).unwrap();
+        let manifest = file.seal(holder()).unwrap();
+        assert!(fs::read(&target.path).unwrap() == whole, "{}", left.len());
+        assert_eq!(manifest.file_length, whole.len() as u64);
+        assert_eq!(manifest.file_hash, xxhash_rust::xxh3::xxh3_64(whole));
+    }
+}
+
+#[test]
+fn killed_at_any_byte_it_goes_on_to_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = target(dir.path(), UNLIMITED);
+    let responses = responses(&[3, 0, 1, 5]);
+    let whole = reference(&target, &responses);
+    for length in 0..=whole.len() {
+        continue_from(&target, &whole[..length], &responses, &whole);
+    }
+}
+
+#[test]
+fn a_result_cut_at_a_limit_goes_on_to_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    for (limits, rows) in [
+        ((7, u64::MAX), 7),
+        ((4, u64::MAX), 4),
+        ((u64::MAX, 33), 4),
+        ((u64::MAX, 5), 0),
+        ((0, u64::MAX), 0),
+    ] {
+        let limits = Limits {
+            max_rows: limits.0,
+            max_bytes: limits.1,
+        };
+        let target = target(dir.path(), limits);
+        let responses = responses(&[3, 0, 1, 5, 2]);
+        let _ = fs::remove_file(&target.path);
+        let whole = reference(&target, &responses);
+        for length in (0..=whole.len()).step_by(5) {
+            continue_from(&target, &whole[..length], &responses, &whole);
+        }
+        let mut file = open(&target);
+        assert!(file.progress().truncated && !file.progress().complete);
+        assert_eq!(append(&mut file, &responses).unwrap(), Appended::CutHere);
+        let manifest = file.seal(holder()).unwrap();
+        assert!(manifest.truncated, "{limits:?}");
+        assert_eq!(manifest.rows, rows, "{limits:?}");
+    }
+}
+
+#[test]
+fn exactly_at_the_limits_nothing_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        max_rows: 8,
+        max_bytes: 10 + 11,
+    };
+    let mut file = open(&target(dir.path(), limits));
+    let last = append(&mut file, &responses(&[3, 5])).unwrap();
+    assert_eq!(last, Appended::More);
+    let manifest = file.seal(holder()).unwrap();
+    assert!(!manifest.truncated);
+    assert_eq!(
+        (manifest.rows, manifest.bytes, manifest.batches),
+        (8, 21, 2)
+    );
+}
+
+#[test]
+fn any_flipped_bit_is_found_out_and_the_tail_written_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = target(dir.path(), UNLIMITED);
+    let responses = responses(&[3, 1]);
+    let whole = reference(&target, &responses);
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        continue_from(&target, &damaged, &responses, &whole);
+    }
+}
+
+#[test]
+fn damage_that_is_no_unfinished_write_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = target(dir.path(), UNLIMITED);
+    let mut responses = responses(&[3]);
+    let big = ResultPart::Batch {
+        rows: 1,
+        start_offset: Some(3),
+        data: vec![1; 11 << 20].into(),
+    };
+    responses.insert(2, ("big".to_owned(), big));
+    let mut whole = reference(&target, &responses);
+    whole[HEADER_LEN as usize + 9] ^= 1;
+    fs::write(&target.path, &whole).unwrap();
+    let Err(StoreError::Damaged { job, cause }) = ResultFile::open(target.clone()) else {
+        panic!("a long damaged file was taken");
+    };
+    assert_eq!(job, JOB);
+    assert!(cause.starts_with("the record at byte 32 "), "{cause}");
+    assert_eq!(fs::read(&target.path).unwrap(), whole, "left as it was");
+}
+
+#[test]
+fn a_file_of_another_job_is_never_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let mine = target(dir.path(), UNLIMITED);
+    let whole = reference(&mine, &responses(&[3]));
+    for (job, epoch) in [(JobId(8), EPOCH), (JOB, Epoch(4))] {
+        let other = Target {
+            job,
+            epoch,
+            ..mine.clone()
+        };
+        assert!(matches!(
+            ResultFile::open(other),
+            Err(StoreError::Damaged { .. })
+        ));
+    }
+    assert_eq!(fs::read(&mine.path).unwrap(), whole);
+}
+
+#[test]
+fn what_cannot_follow_is_refused_and_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = target(dir.path(), UNLIMITED);
+    let mut file = open(&target);
+    append(&mut file, &responses(&[3])[..2]).unwrap();
+    let before = fs::read(&target.path).unwrap();
+    let gap = ResultPart::Batch {
+        rows: 2,
+        start_offset: Some(4),
+        data: Bytes::new(),
+    };
+    let refused = file.append("gap", &gap).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "result file of job-7 is damaged: Spark sent rows 4 to 6 when 3 rows were stored"
+    );
+    let endless = file.seal(holder()).unwrap_err();
+    assert!(matches!(endless, StoreError::Damaged { .. }));
+    assert_eq!(fs::read(&target.path).unwrap(), before);
+}
+
+#[test]
+fn unsynced_bytes_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut file = open(&target(dir.path(), UNLIMITED));
+    let mut synced = 0;
+    for number in 0..20 {
+        let part = ResultPart::Batch {
+            rows: 1,
+            start_offset: Some(number),
+            data: vec![0; 500 << 10].into(),
+        };
+        file.append(&number.to_string(), &part).unwrap();
+        if file.is_synced() {
+            synced = file.progress().bytes;
+        }
+        assert!(file.progress().bytes - synced <= (2 << 20) + (500 << 10));
+    }
+    assert!(synced > 0);
+}
+
+#[test]
+fn a_full_disk_is_said() {
+    let target = Target {
+        path: "/dev/full".into(),
+        job: JOB,
+        epoch: EPOCH,
+        limits: UNLIMITED,
+    };
+    let Err(StoreError::Io { job, cause }) = ResultFile::open(target) else {
+        panic!("a full disk took a header");
+    };
+    assert_eq!(job, JOB);
+    assert!(cause.contains("No space left"), "{cause}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn random_results_survive_random_crashes(
+        batches in prop::collection::vec(0_u64..9, 0..12),
+        max_rows in 0_u64..60,
+        crashes in prop::collection::vec(0.0_f64..1.0, 1..4),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits { max_rows, max_bytes: u64::MAX };
+        let target = target(dir.path(), limits);
+        let responses = responses(&batches);
+        let whole = reference(&target, &responses);
+        for crash in crashes {
+            let length = (crash * whole.len() as f64) as usize;
+            continue_from(&target, &whole[..length], &responses, &whole);
+        }
+    }
+}
+
+#[tokio::test]
+async fn progress_is_what_is_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path(), UNLIMITED).await;
+    let mut writer = store.writer(JOB, EPOCH).await.unwrap();
+    for (id, part) in responses(&[3, 1]) {
+        writer.append(&id, part).await.unwrap();
+    }
+    assert_eq!(writer.stored(), &Default::default());
+    writer.sync().await.unwrap();
+    let stored = writer.stored().clone();
+    assert_eq!(stored.last_response_id.as_deref(), Some("end"));
+    assert_eq!((stored.rows, stored.bytes, stored.complete), (4, 21, true));
+    let manifest = writer.seal().await.unwrap();
+    assert_eq!(manifest.schema, b"schema");
+    assert_eq!(manifest.holders, [holder()]);
+    assert_eq!(writer.seal().await.unwrap(), manifest, "sealed again");
+    drop(writer);
+    let mut again = store.writer(JOB, EPOCH).await.unwrap();
+    assert_eq!(again.stored(), &stored);
+    assert_eq!(
+        again.seal().await.unwrap(),
+        manifest,
+        "sealed by a later one"
+    );
+}
+
+#[tokio::test]
+async fn a_second_writer_waits_for_the_first_to_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path(), UNLIMITED).await;
+    let mut first = store.writer(JOB, EPOCH).await.unwrap();
+    let second = tokio::spawn({
+        let store = store.clone();
+        async move { store.writer(JOB, EPOCH).await.map(|w| w.stored().rows) }
+    });
+    append_all(&mut *first, &responses(&[3, 1])).await;
+    assert!(!second.is_finished());
+    drop(first);
+    assert_eq!(second.await.unwrap().unwrap(), 4);
+}
+
+async fn append_all(writer: &mut dyn libra_actors::ports::ResultWriter, responses: &[Response]) {
+    for (id, part) in responses {
+        writer.append(id, part.clone()).await.unwrap();
+    }
+    writer.sync().await.unwrap();
+}
+
+#[tokio::test]
+async fn lists_and_removes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path(), UNLIMITED).await;
+    let mut lengths = Vec::new();
+    for (job, epoch) in [(1, 1), (1, 2), (257, 1)] {
+        let mut writer = store.writer(JobId(job), Epoch(epoch)).await.unwrap();
+        append_all(&mut *writer, &responses(&[3])).await;
+        lengths.push((job, epoch, writer.seal().await.unwrap().file_length));
+    }
+    fs::write(store.dir().join("01").join("notes.txt"), "mine").unwrap();
+    fs::write(store.dir().join("README"), "mine").unwrap();
+    let mut listed: Vec<_> = store
+        .list()
+        .await
+        .unwrap()
+        .iter()
+        .map(|stored| (stored.job.0, stored.epoch.0, stored.length))
+        .collect();
+    listed.sort_unstable();
+    assert_eq!(listed, lengths);
+    let usage: u64 = lengths.iter().map(|(_, _, length)| length).sum();
+    assert_eq!(store.usage_bytes().await.unwrap(), usage);
+    assert_eq!(store.remove(JobId(1)).await.unwrap(), 2);
+    assert_eq!(store.remove(JobId(1)).await.unwrap(), 0);
+    assert_eq!(store.list().await.unwrap().len(), 1);
+    assert!(store.dir().join("01").join("notes.txt").exists());
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_match_its_manifest_is_not_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = store(dir.path(), UNLIMITED).await;
+    let mut writer = first.writer(JOB, EPOCH).await.unwrap();
+    append_all(&mut *writer, &responses(&[3, 1])).await;
+    let mut manifest = writer.seal().await.unwrap();
+    manifest.schema.clear();
+    assert!(first.reader(JOB, &manifest).await.is_ok());
+    let absent = first.reader(JobId(99), &manifest).await.unwrap_err();
+    assert_eq!(absent, ReadError::NotHere { job: JobId(99) });
+
+    let path = names::path(first.dir(), JOB, EPOCH);
+    let whole = fs::read(&path).unwrap();
+    // Another store, so that nothing is remembered of the file.
+    let second = store(dir.path(), UNLIMITED).await;
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        let refused = second.reader(JOB, &manifest).await.unwrap_err();
+        let said = matches!(&refused, ReadError::Damaged { job: JOB, .. });
+        assert!(said, "byte {at}: {refused}");
+    }
+    fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    let refused = second.reader(JOB, &manifest).await.unwrap_err();
+    let length = whole.len();
+    let expected = format!(
+        "result file of job-7 is damaged: its length is {}, the manifest says {length}",
+        length - 1
+    );
+    assert_eq!(refused.to_string(), expected);
+    // A whole file of another writer: only the hash tells it apart.
+    let mut other = responses(&[3, 1]);
+    other[1].0 = "batch-9".to_owned();
+    fs::remove_file(&path).unwrap();
+    let mut writer = second.writer(JOB, EPOCH).await.unwrap();
+    append_all(&mut *writer, &other).await;
+    let refused = second.reader(JOB, &manifest).await.unwrap_err();
+    assert!(refused.to_string().contains("its hash is"), "{refused}");
+}

@@ -1,0 +1,122 @@
+//! The async face of a result file being written.
+//!
+//! **Invariant:** one call at a time has the file; a call whose caller left ends the writer, because
+//! nobody knows how far it got.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use libra_actors::ports::{Appended, ResultPart, ResultWriter, StoreError, StoredProgress};
+use libra_proto::registry::ResultManifest;
+use libra_proto::types::JobId;
+
+use super::ResultStore;
+use super::file::{Open, ResultFile, Target};
+
+/// How long to wait for an earlier writer of the same file, whose last call may still be running.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+const BUSY_POLL: Duration = Duration::from_millis(20);
+
+/// Writes one result.
+pub(crate) struct Writer {
+    store: ResultStore,
+    job: JobId,
+    /// `None` while a call has it, and for good once such a call was abandoned.
+    file: Option<Box<ResultFile>>,
+    stored: StoredProgress,
+}
+
+impl Writer {
+    /// Opens a file, waiting for an earlier writer of it to be gone.
+    pub(crate) async fn open(store: ResultStore, target: Target) -> Result<Self, StoreError> {
+        let job = target.job;
+        let opened = tokio::time::timeout(BUSY_WAIT, open_free(&store, target)).await;
+        let file = opened.map_err(|_| StoreError::Io {
+            job,
+            cause: format!("another writer has held the file for {BUSY_WAIT:?}"),
+        })??;
+        let mut writer = Self {
+            store,
+            job,
+            file: None,
+            stored: StoredProgress::default(),
+        };
+        writer.take_back(file);
+        Ok(writer)
+    }
+
+    fn take_back(&mut self, file: Box<ResultFile>) {
+        if file.is_synced() {
+            self.stored = file.progress();
+        }
+        self.file = Some(file);
+    }
+
+    async fn with<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut ResultFile) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let job = self.job;
+        let mut file = self.file.take().ok_or_else(|| StoreError::Io {
+            job,
+            cause: "an earlier call was abandoned".to_owned(),
+        })?;
+        let disk = &self.store.inner.writes;
+        let call = disk.run(move || {
+            let outcome = work(&mut file);
+            (file, outcome)
+        });
+        let (file, outcome) = call.await.map_err(|error| broken_off(job, &error))?;
+        self.take_back(file);
+        outcome
+    }
+}
+
+async fn open_free(store: &ResultStore, target: Target) -> Result<Box<ResultFile>, StoreError> {
+    loop {
+        let job = target.job;
+        let attempt = target.clone();
+        let disk = &store.inner.writes;
+        let call = disk.run(move || ResultFile::open(attempt));
+        match call.await.map_err(|error| broken_off(job, &error))?? {
+            Open::Ready(file) => return Ok(file),
+            Open::Busy => tokio::time::sleep(BUSY_POLL).await,
+        }
+    }
+}
+
+fn broken_off(job: JobId, error: &impl ToString) -> StoreError {
+    StoreError::Io {
+        job,
+        cause: error.to_string(),
+    }
+}
+
+#[async_trait]
+impl ResultWriter for Writer {
+    fn stored(&self) -> &StoredProgress {
+        &self.stored
+    }
+
+    async fn append(
+        &mut self,
+        response_id: &str,
+        part: ResultPart,
+    ) -> Result<Appended, StoreError> {
+        let id = response_id.to_owned();
+        self.with(move |file| file.append(&id, &part)).await
+    }
+
+    async fn sync(&mut self) -> Result<(), StoreError> {
+        self.with(ResultFile::sync).await
+    }
+
+    async fn seal(&mut self) -> Result<ResultManifest, StoreError> {
+        let holder = self.store.holder();
+        let sealed = self.with(|file| Ok((file.seal(holder)?, file.index())));
+        let (manifest, index) = sealed.await?;
+        self.store.remember(self.job, &manifest, Arc::new(index));
+        Ok(manifest)
+    }
+}

@@ -1,0 +1,226 @@
+//! Proposals and linearizable reads, with the patience that a request has.
+
+use std::future::Future;
+use std::time::Duration;
+
+use libra_proto::registry::{Command, applied, command};
+use libra_raft::registry::Registry;
+use libra_raft::{Outcome, ProposeError};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::rejection::refused;
+use super::{Service, ServiceError};
+use crate::clock::now_ms;
+
+// Looked at again so often while there is no leader; an election takes ten times as long.
+const RETRY_EVERY: Duration = Duration::from_millis(25);
+
+// A request whose body took long to arrive still gets this much for the registry.
+const LEAST_PATIENCE: Duration = Duration::from_millis(250);
+
+/// Until when a request waits for the registry.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    until: Instant,
+}
+
+impl Patience {
+    /// The patience of a request that arrived then.
+    #[must_use]
+    pub fn from(arrival: Instant, wait: Duration) -> Self {
+        Self {
+            until: arrival + wait,
+        }
+    }
+
+    fn until(self) -> Instant {
+        self.until.max(Instant::now() + LEAST_PATIENCE)
+    }
+}
+
+/// What a read may see.
+#[derive(Debug, Clone, Copy)]
+pub enum Consistency {
+    /// Everything that was acknowledged anywhere before the read began.
+    Linearizable(Patience),
+    /// Whatever this node has applied.
+    Stale,
+}
+
+impl Service {
+    /// The patience of a request that arrived then.
+    #[must_use]
+    pub fn patience(&self, arrival: Instant) -> Patience {
+        Patience::from(arrival, self.inner.options.leader_wait)
+    }
+
+    /// The newest log index applied here.
+    #[must_use]
+    pub fn applied_index(&self) -> u64 {
+        self.view(Registry::applied_index)
+    }
+
+    pub(super) fn view<T>(&self, read: impl FnOnce(&Registry) -> T) -> T {
+        self.inner.raft.view(read)
+    }
+
+    /// Makes sure that this node's registry is as new as `consistency` asks for.
+    pub(super) async fn catch_up(&self, consistency: Consistency) -> Result<(), ServiceError> {
+        match consistency {
+            Consistency::Stale => Ok(()),
+            Consistency::Linearizable(patience) => self.read_index(patience).await,
+        }
+    }
+
+    pub(super) async fn read_index(&self, patience: Patience) -> Result<(), ServiceError> {
+        let until = patience.until();
+        let attempt = || self.inner.raft.read_index();
+        let reached = repeat_until(until, attempt, |_| true).await;
+        match reached {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(_)) | None => Err(ServiceError::NoLeader {
+                outcome_unknown: false,
+            }),
+        }
+    }
+
+    /// Proposes until it is known what became of it, or patience ends. Every command that comes
+    /// here is safe to repeat: it carries an id of its own or says how things should be.
+    pub(super) async fn propose(
+        &self,
+        kind: command::Kind,
+        patience: Patience,
+    ) -> Result<applied::Result, ServiceError> {
+        let until = patience.until();
+        // Without a leader nothing is even tried, so that the answer can say so.
+        if !self.leader_is_known(until).await {
+            return Err(ServiceError::NoLeader {
+                outcome_unknown: false,
+            });
+        }
+        let mut in_doubt = false;
+        let mut disk_full = false;
+        let attempt = || {
+            let command = self.command(kind.clone());
+            self.inner.raft.propose(command)
+        };
+        let answered = repeat_until(until, attempt, |error: &ProposeError| {
+            disk_full = matches!(error, ProposeError::DiskFull { .. });
+            match error.outcome() {
+                Outcome::Rejected => false,
+                Outcome::Retryable => !disk_full,
+                Outcome::Unknown => {
+                    in_doubt = true;
+                    true
+                }
+            }
+        })
+        .await;
+        match answered {
+            Some(Ok(applied)) => match applied.result {
+                Some(applied::Result::Rejected(rejection)) => Err(refused(&rejection)),
+                Some(result) => Ok(result),
+                None => Err(ServiceError::Internal {
+                    cause: "a command was applied to no result".to_owned(),
+                }),
+            },
+            Some(Err(ProposeError::TooLarge { bytes, limit })) => {
+                let size = format!("{bytes} bytes");
+                let allowed = format!("at most {limit} bytes in all");
+                Err(ServiceError::invalid("body", size, allowed))
+            }
+            Some(Err(ProposeError::DiskFull { .. })) if !in_doubt => Err(ServiceError::DiskFull),
+            Some(Err(_)) => Err(ServiceError::NoLeader {
+                outcome_unknown: in_doubt,
+            }),
+            // The last attempt was cut short: it may have been appended.
+            None => Err(ServiceError::NoLeader {
+                outcome_unknown: true,
+            }),
+        }
+    }
+
+    async fn leader_is_known(&self, until: Instant) -> bool {
+        loop {
+            if self.inner.raft.status().leader.is_some() {
+                return true;
+            }
+            if Instant::now() + RETRY_EVERY >= until {
+                return false;
+            }
+            sleep(RETRY_EVERY).await;
+        }
+    }
+
+    fn command(&self, kind: command::Kind) -> Command {
+        Command {
+            proposed_at_ms: now_ms(),
+            proposer_node: self.inner.options.node_id.0,
+            kind: Some(kind),
+        }
+    }
+}
+
+/// Attempts until one succeeds, fails for good (`again` says no), or `until` has passed: then the
+/// last failure, or `None` if the last attempt was still under way.
+async fn repeat_until<T, E, F: Future<Output = Result<T, E>>>(
+    until: Instant,
+    mut attempt: impl FnMut() -> F,
+    mut again: impl FnMut(&E) -> bool,
+) -> Option<Result<T, E>> {
+    loop {
+        let answered = timeout_at(until, attempt()).await.ok()?;
+        match answered {
+            Err(error) if again(&error) && Instant::now() + RETRY_EVERY < until => {
+                sleep(RETRY_EVERY).await;
+            }
+            last => return Some(last),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn attempts(answers: Vec<Result<u8, bool>>) -> (Option<Result<u8, bool>>, usize) {
+        let until = Instant::now() + Duration::from_secs(2);
+        let mut left = answers.into_iter();
+        let mut made = 0;
+        let attempt = || {
+            made += 1;
+            let answer = left.next();
+            async move {
+                match answer {
+                    Some(answer) => answer,
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        let last = repeat_until(until, attempt, |again| *again).await;
+        (last, made)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_repeats_only_what_may_succeed() {
+        assert_eq!(attempts(vec![Ok(1)]).await, (Some(Ok(1)), 1));
+        assert_eq!(attempts(vec![Err(true), Ok(2)]).await, (Some(Ok(2)), 2));
+        assert_eq!(
+            attempts(vec![Err(false), Ok(2)]).await,
+            (Some(Err(false)), 1)
+        );
+        assert_eq!(
+            attempts(vec![Err(true)]).await,
+            (None, 2),
+            "still under way at the end"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_with_patience() {
+        let start = Instant::now();
+        let (last, _) = attempts(vec![Err(true); 1_000]).await;
+        assert_eq!(last, Some(Err(true)));
+        assert!(start.elapsed() <= Duration::from_secs(2));
+    }
+}

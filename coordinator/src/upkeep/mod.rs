@@ -1,0 +1,58 @@
+//! What a node looks after beside its requests and its actors: the health of what it needs, files
+//! of results that nobody wants any more, the shared session.
+//!
+//! **Invariant:** none of it is needed for an answer to be right; it may lag or fail.
+
+mod cleaner;
+mod probes;
+
+use std::time::Duration;
+
+use libra_actors::spark::Endpoint;
+use libra_proto::registry::Mode;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::adapters::RaftRegistry;
+use crate::bootstrap;
+use crate::config::Config;
+use crate::results::ResultStore;
+
+pub(crate) use probes::Probes;
+
+/// How often the shared session is looked at.
+const SHARED_SESSION_EVERY: Duration = Duration::from_secs(10);
+
+/// The upkeep of a running node; ends when dropped.
+pub(crate) struct Upkeep(#[expect(dead_code, reason = "held for its drop")] JoinSet<()>);
+
+/// Starts the upkeep.
+pub(crate) fn start(
+    config: &Config,
+    endpoints: &[Endpoint],
+    registry: RaftRegistry,
+    results: ResultStore,
+) -> Upkeep {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(cleaner::run(registry.clone(), results));
+    if let (Mode::Shared, Some(endpoint)) = (config.session.mode, endpoints.first()) {
+        tasks.spawn(keep_shared_session(registry, endpoint.name().to_owned()));
+    }
+    Upkeep(tasks)
+}
+
+/// Opens the shared session anew when it has failed: everybody depends on it.
+async fn keep_shared_session(registry: RaftRegistry, endpoint: String) {
+    let mut clock = interval(SHARED_SESSION_EVERY);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        if registry.shared_session_is_live() {
+            continue;
+        }
+        match bootstrap::ensure_shared_session(&registry, &endpoint).await {
+            Ok(()) => tracing::info!("the shared session is opened anew"),
+            Err(error) => tracing::warn!(%error, "the shared session is not opened anew"),
+        }
+    }
+}

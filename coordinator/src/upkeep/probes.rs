@@ -1,0 +1,117 @@
+//! What `/actuator/health` shows of Spark and of the disk.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use libra_actors::spark::Endpoint;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::config::Config;
+use crate::service::{ComponentHealth, HealthProbe};
+
+/// How often an endpoint is knocked at.
+const EVERY: Duration = Duration::from_secs(5);
+/// How long a knock may take.
+const LIMIT: Duration = Duration::from_secs(3);
+/// Free space below which the disk is shown as down; the registry refuses writes there too.
+const LEAST_FREE_BYTES: u64 = 64 << 20;
+
+/// The probes of a node, and the tasks that feed them; they end when this is dropped.
+pub(crate) struct Probes {
+    /// To be shown by the service.
+    pub(crate) shown: Vec<Arc<dyn HealthProbe>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Probes {
+    /// Starts to look at `endpoints` and at the disk of the data directory.
+    pub(crate) fn start(config: &Config, endpoints: &[Endpoint]) -> Self {
+        let mut tasks = JoinSet::new();
+        let mut known = Vec::new();
+        for endpoint in endpoints {
+            let reachable = Arc::new(AtomicBool::new(false));
+            known.push((endpoint.name().to_owned(), Arc::clone(&reachable)));
+            tasks.spawn(knock(endpoint.clone(), reachable));
+        }
+        let disk = DiskProbe {
+            data_dir: config.node.data_dir.clone(),
+        };
+        Self {
+            shown: vec![Arc::new(SparkProbe { known }), Arc::new(disk)],
+            _tasks: tasks,
+        }
+    }
+}
+
+/// Whether each endpoint takes connections.
+struct SparkProbe {
+    known: Vec<(String, Arc<AtomicBool>)>,
+}
+
+impl HealthProbe for SparkProbe {
+    fn name(&self) -> &'static str {
+        "spark"
+    }
+
+    /// Up as long as one endpoint is.
+    fn check(&self) -> ComponentHealth {
+        let mut health = ComponentHealth::default();
+        for (name, reachable) in &self.known {
+            let reachable = reachable.load(Ordering::Relaxed);
+            health.up |= reachable;
+            health = health.with(name, if reachable { "UP" } else { "DOWN" });
+        }
+        health
+    }
+}
+
+async fn knock(endpoint: Endpoint, reachable: Arc<AtomicBool>) {
+    let mut clock = interval(EVERY);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        let address = (endpoint.host(), endpoint.port());
+        let connected = timeout(LIMIT, TcpStream::connect(address)).await;
+        let up = matches!(connected, Ok(Ok(_)));
+        if reachable.swap(up, Ordering::Relaxed) != up {
+            tracing::info!(endpoint = endpoint.name(), up, "Spark Connect endpoint");
+        }
+    }
+}
+
+/// Free space of the disk that holds the data directory.
+struct DiskProbe {
+    data_dir: PathBuf,
+}
+
+impl HealthProbe for DiskProbe {
+    fn name(&self) -> &'static str {
+        "disk"
+    }
+
+    fn check(&self) -> ComponentHealth {
+        let path = self.data_dir.display().to_string();
+        match rustix::fs::statvfs(&self.data_dir) {
+            Ok(stat) => {
+                let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+                let total = stat.f_blocks.saturating_mul(stat.f_frsize);
+                let health = ComponentHealth {
+                    up: free >= LEAST_FREE_BYTES,
+                    ..Default::default()
+                };
+                health
+                    .with("path", path)
+                    .with("free", free)
+                    .with("total", total)
+                    .with("threshold", LEAST_FREE_BYTES)
+            }
+            Err(error) => ComponentHealth::default()
+                .with("path", path)
+                .with("error", error.to_string()),
+        }
+    }
+}

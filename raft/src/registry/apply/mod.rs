@@ -1,0 +1,168 @@
+//! The one function that changes the registry.
+//!
+//! **Invariant:** total and deterministic: any entry, also one made of garbage, gives an answer and
+//! never a panic. A refused command changes nothing but the clock and the applied index.
+
+mod closing;
+mod ends;
+mod pools;
+mod sessions;
+mod settings;
+mod starts;
+mod submit;
+
+use std::collections::BTreeSet;
+
+use libra_proto::registry::command::Kind;
+use libra_proto::registry::{
+    Applied, Command, Done, Rejection, RejectionCode, SessionRecord, StatementRecord, applied,
+};
+use libra_proto::types::{Change, JobId};
+
+use super::error::reject;
+use super::state::Registry;
+
+/// What a command came to. `Err` is an answer like any other: nothing was changed.
+type Outcome = Result<applied::Result, Rejection>;
+
+/// One command being applied.
+struct Step<'a> {
+    registry: &'a mut Registry,
+    /// The registry's clock, which every timestamp made here is.
+    now: u64,
+    changes: &'a mut Vec<Change>,
+    /// Sessions touched, each told of once, at the end.
+    touched: BTreeSet<String>,
+}
+
+impl Registry {
+    /// Applies one log entry and pushes the names of what it changed. Total, deterministic, never
+    /// panics. An entry at or below the applied index changes nothing: replaying a log is safe.
+    /// Log indexes count from 1.
+    pub fn apply(
+        &mut self,
+        index: u64,
+        term: u64,
+        command: &Command,
+        changes: &mut Vec<Change>,
+    ) -> Applied {
+        if index <= self.records.applied_index {
+            return Applied {
+                result: Some(done(false)),
+            };
+        }
+        self.advance(index, term);
+        // From 1, because a time of 0 says "never" in records.
+        self.records.clock_ms = self.records.clock_ms.max(command.proposed_at_ms).max(1);
+        let now = self.records.clock_ms;
+        let mut step = Step {
+            registry: self,
+            now,
+            changes,
+            touched: BTreeSet::new(),
+        };
+        let outcome = step.run(command.kind.as_ref());
+        step.tell_of_sessions();
+        Applied {
+            result: Some(outcome.unwrap_or_else(applied::Result::Rejected)),
+        }
+    }
+
+    /// Notes an entry that holds no command: a blank one, or a change of membership.
+    pub fn advance(&mut self, index: u64, term: u64) {
+        if index >= self.records.applied_index {
+            self.records.applied_index = index;
+            self.records.applied_term = term;
+        }
+    }
+}
+
+impl Step<'_> {
+    fn run(&mut self, kind: Option<&Kind>) -> Outcome {
+        let Some(kind) = kind else {
+            return Err(reject(RejectionCode::Malformed, "command"));
+        };
+        match kind {
+            Kind::RegisterNode(command) => self.register_node(command),
+            Kind::PutSettings(command) => self.put_settings(command),
+            Kind::SeedPools(command) => self.seed_pools(command),
+            Kind::PutPool(command) => self.put_pool(command),
+            Kind::DeletePool(command) => self.delete_pool(command),
+            Kind::CreateSession(command) => self.create_session(command),
+            Kind::OpenSession(command) => self.open_session(command),
+            Kind::ResetSession(command) => self.reset_session(command),
+            Kind::FailSession(command) => self.fail_session(command),
+            Kind::CloseSession(command) => self.close_session(command),
+            Kind::SessionClosed(command) => self.session_closed(command),
+            Kind::Submit(command) => self.submit(command),
+            Kind::StartBatch(command) => self.start_batch(command),
+            Kind::Cancel(command) => self.cancel(command),
+            Kind::TimeOut(command) => self.time_out(command),
+            Kind::Finish(command) => self.finish(command),
+            Kind::CleanupDone(command) => self.cleanup_done(command),
+            Kind::Retire(command) => self.retire(command),
+        }
+    }
+
+    fn note_session(&mut self, id: &str) {
+        self.touched.insert(id.to_owned());
+    }
+
+    fn note_statement(&mut self, job: JobId, session: &str) {
+        // Only ids that parse become sessions, so none is left out here.
+        let Ok(session) = session.parse() else { return };
+        let change = Change::Statement(job, session);
+        if self.changes.last() != Some(&change) {
+            self.changes.push(change);
+        }
+    }
+
+    fn note_settings(&mut self) {
+        self.changes.push(Change::Settings);
+    }
+
+    fn tell_of_sessions(self) {
+        let sessions = self.touched.iter().filter_map(|id| id.parse().ok());
+        self.changes.extend(sessions.map(Change::Session));
+    }
+
+    fn session(&self, id: &str) -> Result<&SessionRecord, Rejection> {
+        let found = self.registry.records.sessions.get(id);
+        found
+            .map(AsRef::as_ref)
+            .ok_or_else(|| reject(RejectionCode::UnknownSession, id))
+    }
+
+    /// The session, if that is its epoch: commands of its owner carry it (invariant I1).
+    fn session_at(&self, id: &str, epoch: u64) -> Result<&SessionRecord, Rejection> {
+        let session = self.session(id)?;
+        if session.epoch == epoch {
+            Ok(session)
+        } else {
+            Err(stale(session))
+        }
+    }
+
+    fn statement(&self, job: JobId) -> Result<&StatementRecord, Rejection> {
+        let found = self.registry.records.statements.get(&job);
+        found
+            .map(AsRef::as_ref)
+            .ok_or_else(|| reject(RejectionCode::UnknownJob, job.to_string()))
+    }
+}
+
+fn done(changed: bool) -> applied::Result {
+    applied::Result::Done(Done { changed })
+}
+
+fn malformed(subject: &str) -> Rejection {
+    reject(RejectionCode::Malformed, subject)
+}
+
+/// The command belongs to an earlier life of the session; the limit names the present epoch.
+fn stale(session: &SessionRecord) -> Rejection {
+    Rejection {
+        limit: session.epoch,
+        ..reject(RejectionCode::StaleEpoch, session.session_id.as_str())
+    }
+}

@@ -1,0 +1,66 @@
+//! Settings and nodes.
+
+use libra_proto::registry::{Mode, PutSettings, RegisterNode, RejectionCode, Settings, applied};
+
+use super::{Outcome, Step, done, malformed};
+use crate::registry::error::over_limit;
+
+impl Step<'_> {
+    pub(super) fn register_node(&mut self, command: &RegisterNode) -> Outcome {
+        let mut node = command.node.clone().ok_or_else(|| malformed("node"))?;
+        if node.node_id == 0 {
+            return Err(malformed("node_id"));
+        }
+        let known = self.registry.records.nodes.get(&node.node_id);
+        node.registered_at_ms = known.map_or(self.now, |known| known.registered_at_ms);
+        if known == Some(&node) {
+            return Ok(done(false));
+        }
+        node.registered_at_ms = self.now;
+        self.registry.records.nodes.insert(node.node_id, node);
+        self.note_settings();
+        Ok(done(true))
+    }
+
+    pub(super) fn put_settings(&mut self, command: &PutSettings) -> Outcome {
+        let wanted = command.settings.ok_or_else(|| malformed("settings"))?;
+        if wanted.mode() == Mode::Unspecified {
+            return Err(malformed("mode"));
+        }
+        if wanted.slots == 0 {
+            return Err(malformed("slots"));
+        }
+        let present = self
+            .registry
+            .records
+            .settings
+            .map_or(0, |settings| settings.version);
+        if present != 0 && present != command.expected_version {
+            return Err(over_limit(
+                RejectionCode::SettingsVersion,
+                "settings",
+                present,
+            ));
+        }
+        let settings = Settings {
+            version: present.saturating_add(1),
+            ..wanted
+        };
+        self.registry.records.settings = Some(settings);
+        self.note_settings();
+        self.close_other_modes(settings.mode());
+        Ok(applied::Result::Settings(settings))
+    }
+
+    /// Another mode was switched on: sessions of the one before end.
+    fn close_other_modes(&mut self, mode: Mode) {
+        let sessions = self.registry.records.sessions.values();
+        let others: Vec<String> = sessions
+            .filter(|session| session.state().is_live() && session.mode() != mode)
+            .map(|session| session.session_id.clone())
+            .collect();
+        for id in others {
+            self.begin_closing(&id, "the session mode was changed");
+        }
+    }
+}

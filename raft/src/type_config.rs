@@ -1,0 +1,66 @@
+//! openraft's types, aliased once: no other file spells them with a type parameter.
+//!
+//! A leader id is `(term, node)` with one leader per term, as in the Raft paper: terms fence
+//! commands of the leader role, so two leaders may never share one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use libra_proto::registry::{Applied, Command};
+use openraft::impls::leader_id_std::LeaderId as StdLeaderId;
+use openraft::vote::RaftLeaderId;
+
+use crate::store::state_machine::StateMachine;
+
+openraft::declare_raft_types!(
+    /// The types of the registry's Raft group.
+    pub(crate) TypeConfig:
+        D = Proposal,
+        R = Option<Box<Applied>>,
+        NodeId = u64,
+        Node = openraft::BasicNode,
+        Term = u64,
+        LeaderId = StdLeaderId<u64, u64>,
+);
+
+pub(crate) type Raft = openraft::Raft<TypeConfig, StateMachine>;
+pub(crate) type LeaderId = StdLeaderId<u64, u64>;
+pub(crate) type CommittedLeaderId = openraft::alias::CommittedLeaderIdOf<TypeConfig>;
+pub(crate) type LogId = openraft::alias::LogIdOf<TypeConfig>;
+pub(crate) type Vote = openraft::alias::VoteOf<TypeConfig>;
+pub(crate) type Entry = openraft::alias::EntryOf<TypeConfig>;
+pub(crate) type EntryResponder = openraft::storage::EntryResponder<TypeConfig>;
+pub(crate) type Membership = openraft::Membership<u64, openraft::BasicNode>;
+pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
+pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
+pub(crate) type LogState = openraft::LogState<TypeConfig>;
+pub(crate) type IoFlushed = openraft::storage::IOFlushed<TypeConfig>;
+pub(crate) type RaftMetrics = openraft::RaftMetrics<TypeConfig>;
+
+/// A command on its way through the log; cheap to clone.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Proposal(pub(crate) Arc<Command>);
+
+impl fmt::Display for Proposal {
+    /// Never shows what the command carries: SQL text does not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "command of node {}", self.0.proposer_node)
+    }
+}
+
+impl fmt::Debug for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+pub(crate) fn log_id(term: u64, index: u64) -> LogId {
+    LogId::new(CommittedLeaderId::new(term), index)
+}
+
+pub(crate) fn vote(term: u64, node_id: u64, committed: bool) -> Vote {
+    Vote {
+        leader_id: LeaderId::new(term, node_id),
+        committed,
+    }
+}

@@ -1,0 +1,233 @@
+//! One coordinator: the built binary `libra` as a process, on a data directory of its own.
+//!
+//! **Invariant:** the binary is the one beside the test's own executable, never one that happens
+//! to be on the path. Ports and data directory stay the same over kills and restarts.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+
+use super::api::Api;
+use super::ports::free_port;
+use super::process::{GroupProcess, Signal};
+use super::wait::until_some;
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const STOPPED_WITHIN: Duration = Duration::from_secs(20);
+
+/// Finds the built binary: `LIBRA_TEST_BIN`, else `libra` in the target directory of this test.
+///
+/// # Errors
+/// When it is not there; says how to build it.
+pub fn libra_binary() -> Result<PathBuf> {
+    if let Some(given) = std::env::var_os("LIBRA_TEST_BIN") {
+        return Ok(given.into());
+    }
+    let me = std::env::current_exe()?;
+    let profile = me
+        .parent()
+        .and_then(Path::parent)
+        .context("a test outside a target dir")?;
+    let binary = profile.join("libra");
+    ensure!(
+        binary.exists(),
+        "{} is missing: cargo build -p libra-coordinator --bin libra",
+        binary.display()
+    );
+    Ok(binary)
+}
+
+/// How a coordinator is to be started.
+#[derive(Debug, Default)]
+pub struct LibraBuilder {
+    settings: Vec<(String, String)>,
+    env: Vec<(String, String)>,
+    file: Option<String>,
+}
+
+impl LibraBuilder {
+    /// Adds `--set key=value`.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: impl ToString) -> Self {
+        self.settings.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Adds an environment variable.
+    #[must_use]
+    pub fn env(mut self, key: &str, value: &str) -> Self {
+        self.env.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Gives it this text as `application.yml`.
+    #[must_use]
+    pub fn file(mut self, yaml: &str) -> Self {
+        self.file = Some(yaml.to_owned());
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    /// When the binary is missing, or is not ready within a minute; the error holds its log.
+    pub async fn start(self) -> Result<Libra> {
+        let dir = tempfile::tempdir()?;
+        if let Some(yaml) = &self.file {
+            std::fs::write(dir.path().join("application.yml"), yaml)?;
+        }
+        let http = free_port()?;
+        let api = Api::new(&format!("http://127.0.0.1:{http}"))?;
+        let mut libra = Libra {
+            process: None,
+            api,
+            http,
+            grpc: free_port()?,
+            builder: self,
+            dir,
+        };
+        libra.start().await?;
+        Ok(libra)
+    }
+}
+
+/// One coordinator process and its client.
+#[derive(Debug)]
+pub struct Libra {
+    process: Option<GroupProcess>,
+    /// The client of its REST API.
+    pub api: Api,
+    http: u16,
+    grpc: u16,
+    builder: LibraBuilder,
+    dir: TempDir,
+}
+
+impl Libra {
+    /// A coordinator in SHARED mode on this Spark endpoint.
+    #[must_use]
+    pub fn on(spark: &str) -> LibraBuilder {
+        LibraBuilder::default().set("spark.remote", spark)
+    }
+
+    /// Starts the process on the same directory and ports and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it runs already, ends, or is not ready within a minute; the error holds its log.
+    pub async fn start(&mut self) -> Result<()> {
+        ensure!(self.process.is_none(), "libra runs already");
+        let mut process =
+            GroupProcess::start("libra", self.command()?, &self.dir.path().join("libra.log"))?;
+        let api = self.api.clone();
+        let ready = until_some("libra to be ready", READY_WITHIN, || {
+            let exited = process.exited();
+            let api = &api;
+            async move {
+                if let Some(status) = exited? {
+                    bail!("libra ended with {status}");
+                }
+                Ok(api.ready().await.then_some(()))
+            }
+        })
+        .await;
+        if let Err(error) = ready {
+            bail!("{error:#}; libra printed at last:\n{}", process.tail(60));
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Kills it with SIGKILL and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.take().context("libra does not run")?.kill()?;
+        Ok(())
+    }
+
+    /// Asks it to end with SIGTERM and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not run, or has not ended within 20 s.
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
+        let mut process = self.process.take().context("libra does not run")?;
+        process.signal(Signal::TERM)?;
+        process.ended(STOPPED_WITHIN).await
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.process
+            .as_ref()
+            .context("libra does not run")?
+            .signal(signal)
+    }
+
+    /// Its process id, if it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(GroupProcess::pid)
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// All that it has printed since it was first started.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.dir.path().join("libra.log"))?)
+    }
+
+    fn command(&self) -> Result<Command> {
+        let mut command = Command::new(libra_binary()?);
+        command.current_dir(self.dir.path()).arg("serve");
+        let own = [
+            ("libra.node.data-dir", self.data_dir().display().to_string()),
+            ("libra.node.http", format!("127.0.0.1:{}", self.http)),
+            ("libra.node.grpc", format!("127.0.0.1:{}", self.grpc)),
+        ];
+        let given = self
+            .builder
+            .settings
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.clone()));
+        for (key, value) in own.into_iter().chain(given) {
+            command.args(["--set", &format!("{key}={value}")]);
+        }
+        // Only what the test says may configure it.
+        for (key, _) in std::env::vars() {
+            if key.starts_with("LIBRA_") || key == "FAILPOINTS" {
+                command.env_remove(key);
+            }
+        }
+        command.envs(self.builder.env.iter().map(|(k, v)| (k, v)));
+        Ok(command)
+    }
+}
+
+impl Drop for Libra {
+    /// Test runners show what a test printed only if it failed.
+    #[expect(
+        clippy::print_stderr,
+        reason = "shown by the test runner when the test fails"
+    )]
+    fn drop(&mut self) {
+        if let Ok(log) = self.log() {
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(80)..];
+            eprintln!("--- libra printed at last:\n{}", last.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Drives Libra from outside: real Spark Connect servers and real `libra` processes, each in a
+//! process group of its own, and a typed client of the REST API as its contract describes it.
+//!
+//! - [`SparkServer`] is a Spark to kill, [`SharedSpark`] the one that `tests/run` keeps for all.
+//! - [`Libra`] is one coordinator process on a data directory of its own.
+//! - [`Api`] reads answers strictly: a field that the contract does not name is an error.
+//!
+//! **Invariant:** nothing here looks inside Libra, no wait is without a deadline, and no process
+//! outlives the test that started it, even if the test is killed.
+
+mod api;
+mod libra;
+mod marker;
+mod ports;
+mod process;
+mod spark;
+mod spark_rest;
+mod wait;
+
+pub use api::{
+    ActiveStatement, Api, Cancel, ClusterView, ErrorView, FieldError, NodeView, OwnerView,
+    PageView, PoolList, PoolView, Problem, ProgressView, Reply, ResetView, ResultView, SchemaField,
+    Session, SessionList, State, Statement, StatementCounts, StatementList, Submit, Time,
+};
+pub use libra::{Libra, LibraBuilder, libra_binary};
+pub use marker::Marker;
+pub use ports::free_port;
+pub use process::{GroupProcess, Signal};
+pub use spark::{SharedSpark, SparkBuilder, SparkServer};
+pub use spark_rest::SparkRest;
+pub use wait::{until, until_some};

@@ -1,0 +1,111 @@
+//! One suite for the stub and for real Spark: what holds for one must hold for the other, so the
+//! stub cannot drift.
+//!
+//! A [`Scenario`] is one fact about Spark Connect, played over the raw protocol against a
+//! [`Target`]. [`run`] plays all that the target can play and reports every failure at once.
+//! Where the two differ, real Spark is right.
+//!
+//! Scenarios with [`Needs::ShortTimeouts`] want a server started with [`SHORT_CONFS`].
+//!
+//! **Invariant:** scenarios see the wire only; they know nothing of either server's inside.
+
+mod errors;
+mod failover;
+mod probe;
+mod replay;
+mod sessions;
+mod statements;
+mod target;
+mod timeouts;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use futures::future::BoxFuture;
+
+pub use target::{SHORT_CONFS, Target, short_settings};
+
+/// How long a scenario may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What a server must offer for a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing but Spark Connect with Spark's defaults.
+    Nothing,
+    /// The time limits of [`SHORT_CONFS`].
+    ShortTimeouts,
+    /// That its driver can be killed and started again.
+    Restart,
+}
+
+type Play = for<'a> fn(&'a Target) -> BoxFuture<'a, Result<()>>;
+
+/// One fact, played.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    /// What it shows.
+    pub name: &'static str,
+    /// What it needs.
+    pub needs: Needs,
+    play: Play,
+}
+
+impl Scenario {
+    const fn new(name: &'static str, play: Play) -> Self {
+        Self {
+            name,
+            needs: Needs::Nothing,
+            play,
+        }
+    }
+
+    const fn needing(mut self, needs: Needs) -> Self {
+        self.needs = needs;
+        self
+    }
+}
+
+/// All scenarios.
+#[must_use]
+pub fn scenarios() -> Vec<Scenario> {
+    [
+        sessions::SCENARIOS,
+        statements::SCENARIOS,
+        errors::SCENARIOS,
+        replay::SCENARIOS,
+        failover::SCENARIOS,
+        timeouts::SCENARIOS,
+    ]
+    .concat()
+}
+
+/// Plays every scenario whose needs are among `offered`, one after the other.
+///
+/// # Errors
+/// The names of all that failed, with their reasons.
+///
+/// # Cancel safety
+/// Dropping the future leaves sessions behind on the server, nothing else.
+pub async fn run(target: &Target, offered: &[Needs]) -> Result<usize> {
+    let mut failures = String::new();
+    let (mut played, mut failed) = (0, 0);
+    for scenario in scenarios() {
+        if !offered.contains(&scenario.needs) {
+            continue;
+        }
+        played += 1;
+        let outcome = match tokio::time::timeout(LIMIT, (scenario.play)(target)).await {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(_) => format!("not done within {LIMIT:?}"),
+        };
+        failed += 1;
+        write!(failures, "\n- {}: {outcome}", scenario.name)?;
+    }
+    if failed > 0 {
+        bail!("{failed} of {played} scenarios failed:{failures}");
+    }
+    Ok(played)
+}

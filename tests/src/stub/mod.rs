@@ -1,0 +1,24 @@
+//! A Spark Connect server without a Spark: it answers as Spark 4.3 does, and keeps a ledger of
+//! everything that really ran.
+//!
+//! - [`engine`]: what Spark does, as a state machine; the simulator drives it without a network.
+//! - [`rows`]: the Arrow batches that statements answer with.
+//! - [`server`]: the engine behind tonic, on a listener with scripted faults ([`net`], [`faults`]).
+//! - [`control`]: the HTTP/JSON side door of the `stub-spark` process.
+//! - [`conformance`]: the scenarios that hold stub and real Spark to the same behaviour.
+//!
+//! **Invariant:** the engine decides, the server only carries: no rule of Spark's lives outside
+//! [`engine`], and no socket, clock or random source lives inside it.
+
+pub mod conformance;
+pub mod control;
+pub mod engine;
+pub mod faults;
+pub mod net;
+pub mod rows;
+pub mod server;
+
+mod convert;
+mod service;
+mod status;
+mod streaming;
