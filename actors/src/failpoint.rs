@@ -17,6 +17,17 @@ pub const NAMES: &[&str] = &[
     "committed-not-released",
 ];
 
+/// Reads the environment variable `FAILPOINTS`; to be called once, before the first point.
+#[cfg(feature = "failpoints")]
+pub fn configure() {
+    // The guard would switch the points off again when dropped; they stay on for good.
+    std::mem::forget(fail::FailScenario::setup());
+}
+
+/// Reads nothing: there are no points in this build.
+#[cfg(not(feature = "failpoints"))]
+pub fn configure() {}
+
 /// Passes the point `name`.
 #[cfg(feature = "failpoints")]
 pub fn hit(name: &str) {

@@ -132,7 +132,10 @@ pub enum StoreError {
 /// How far a statement's result is stored, durably.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredProgress {
-    /// The response that a reattach continues after.
+    /// Whether anything is stored: then the statement surely reached Spark.
+    pub begun: bool,
+    /// The response that a reattach continues after. A schema is none: it may share its response
+    /// with the first batch, which would be skipped.
     pub last_response_id: Option<String>,
     /// Rows stored.
     pub rows: u64,

@@ -78,6 +78,7 @@ pub async fn run(
     warnings: Vec<String>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
+    libra_actors::failpoint::configure();
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -21,9 +21,12 @@ pub struct ClientOptions {
     pub ping_timeout: Duration,
     /// The largest message that is accepted, in bytes. Default 128 MiB.
     pub max_message_bytes: usize,
-    /// HTTP/2 flow-control window of a stream and of the connection, in bytes: what Spark may send
-    /// ahead of the consumer. Default 1 MiB.
+    /// HTTP/2 flow-control window of a stream, in bytes: what Spark may send ahead of the consumer.
+    /// Default 1 MiB.
     pub window_bytes: u32,
+    /// Flow-control window of the connection, in bytes. Far more than a stream's, so that a
+    /// statement whose consumer waits for its disk does not hold up the others. Default 256 MiB.
+    pub connection_window_bytes: u32,
 }
 
 impl Default for ClientOptions {
@@ -37,6 +40,7 @@ impl Default for ClientOptions {
             ping_timeout: Duration::from_secs(10),
             max_message_bytes: 128 << 20,
             window_bytes: 1 << 20,
+            connection_window_bytes: 256 << 20,
         }
     }
 }

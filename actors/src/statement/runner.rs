@@ -92,7 +92,7 @@ impl Runner {
             Facts {
                 fresh: self.fresh,
                 remembers_operations: self.remembers_operations,
-                seen: stored.last_response_id.is_some(),
+                seen: stored.begun,
                 stored_whole: stored.complete || stored.truncated,
             },
         );

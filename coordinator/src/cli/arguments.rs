@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::sql::Format;
 use crate::config::LoadOptions;
 
 /// Spark SQL for many, over REST: a cluster of coordinators in front of Spark Connect.
@@ -20,6 +21,8 @@ pub(super) enum Command {
     Serve(ServeArguments),
     /// Runs Spark and a coordinator on this machine, to try things out.
     Dev(DevArguments),
+    /// Runs SQL on a coordinator; without -e, --file or input from a pipe it asks for statements.
+    Sql(SqlArguments),
 }
 
 #[derive(Debug, Args)]
@@ -80,6 +83,34 @@ pub(super) struct DevArguments {
     /// Only installs pyspark if it is not there, and prints `SPARK_HOME`.
     #[arg(long)]
     pub(super) install_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SqlArguments {
+    /// Statements to run, separated by semicolons; may be given several times.
+    #[arg(short = 'e', long, value_name = "SQL", conflicts_with = "file")]
+    pub(super) execute: Vec<String>,
+    /// A file of statements.
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// The session they run in.
+    #[arg(long, default_value = "default")]
+    pub(super) session: String,
+    /// The pool they run in [default: default].
+    #[arg(long)]
+    pub(super) pool: Option<String>,
+    /// The user they run for.
+    #[arg(long)]
+    pub(super) user: Option<String>,
+    /// Ends a statement after so many seconds, its wait in the queue included.
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) timeout_seconds: Option<u64>,
+    /// How results are written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(super) format: Format,
+    /// The coordinator: any one of the cluster.
+    #[arg(long, env = "LIBRA_URL", default_value = "http://127.0.0.1:8080")]
+    pub(super) url: String,
 }
 
 impl ConfigArguments {

@@ -5,6 +5,7 @@
 //! | 0 | done, or stopped as asked |
 //! | 1 | it failed while running |
 //! | 2 | wrong arguments or configuration |
+//! | 130 | `libra sql` was interrupted |
 //! | 70 | the disk failed: the node stopped at once, so as not to acknowledge what is not stored |
 //!
 //! **Invariant:** whatever goes wrong ends in one clear message on standard error and a documented
@@ -14,8 +15,10 @@ mod arguments;
 mod report;
 mod serve;
 mod shutdown;
+mod sql;
 
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -58,5 +61,12 @@ async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(arguments) => Box::pin(serve::serve(arguments)).await,
         Command::Dev(arguments) => Box::pin(serve::dev(arguments)).await,
+        Command::Sql(arguments) => Box::pin(sql::sql(arguments)).await,
     }
+}
+
+/// Says a line on standard error.
+fn tell(line: &str) {
+    // Nothing can be said of a standard error that is closed.
+    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -1,8 +1,9 @@
 //! How a failure is told.
 
 use std::error::Error;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
+
+use super::tell;
 
 /// What ends the command: a message and an exit code.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,8 +23,7 @@ impl Failure {
 
     /// Tells it on standard error.
     pub(super) fn report(&self) -> ExitCode {
-        // Nothing can be told of a standard error that is closed.
-        let _ = writeln!(io::stderr(), "libra: {}", self.message);
+        tell(&format!("libra: {}", self.message));
         ExitCode::from(self.code)
     }
 }
@@ -52,7 +52,7 @@ mod tests {
     fn the_whole_chain_is_told() {
         let e = ConfigError::Unreadable {
             path: "x.yml".into(),
-            source: io::Error::other("no such luck"),
+            source: std::io::Error::other("no such luck"),
         };
         let failure = Failure::new(2, &e);
         assert_eq!(

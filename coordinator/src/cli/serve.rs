@@ -27,7 +27,7 @@ pub(super) async fn dev(arguments: DevArguments) -> Result<(), Failure> {
     let result = if arguments.install_only {
         tokio::select! {
             result = Box::pin(dev::install_only(&environment)) => result,
-            () = shutdown => Ok(()),
+            () = shutdown => Err(DevError::Interrupted),
         }
     } else {
         let options = dev_options(arguments);
@@ -78,6 +78,7 @@ fn dev_code(error: &DevError) -> u8 {
         | DevError::Install { .. }
         | DevError::InstallLocked { .. }
         | DevError::Spark { .. }
-        | DevError::Rest { .. } => FAILED,
+        | DevError::Rest { .. }
+        | DevError::Interrupted => FAILED,
     }
 }

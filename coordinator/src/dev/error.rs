@@ -68,6 +68,9 @@ pub enum DevError {
         /// The last lines.
         tail: String,
     },
+    /// It was asked to stop before it was done.
+    #[error("interrupted")]
+    Interrupted,
     /// The configuration cannot be used.
     #[error("configuration")]
     Config(#[from] ConfigError),

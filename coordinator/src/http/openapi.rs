@@ -1,17 +1,22 @@
 //! The OpenAPI document, generated from the handlers and the models, and its page.
 
-use axum::Json;
-use axum::Router;
-use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+
+use axum::extract::Path;
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
+use http::{StatusCode, header};
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{self, PathItem, RefOr};
+use utoipa_swagger_ui::{Config, SwaggerFile};
 
 use super::Api;
 use super::actuator;
-use super::problem::PROBLEM_JSON;
-use super::routes::{cluster, events, pools, result, sessions, statements};
+use super::problem::{PROBLEM_JSON, Problem};
+use super::routes::{Head, cluster, events, pools, result, sessions, statements};
+use crate::service::ServiceError;
 
 /// What the document is made of.
 #[derive(OpenApi)]
@@ -115,11 +120,37 @@ fn problem(description: &str) -> openapi::Response {
         .build()
 }
 
-/// The document's routes.
+/// The routes of the document and its page.
 pub(crate) fn routes() -> Router<Api> {
-    Router::new().route("/api-docs", get(document))
+    Router::new()
+        .route("/api-docs", get(document))
+        .route("/swagger-ui", get(page))
+        .route("/swagger-ui/", get(page))
+        .route("/swagger-ui/{file}", get(file))
 }
 
-async fn document() -> Response {
-    Json(whole()).into_response()
+async fn document(head: Head) -> Result<Response, Problem> {
+    head.read_query(&[]).finish()?;
+    Ok(Json(whole()).into_response())
+}
+
+async fn page() -> Result<Response, Problem> {
+    let found = embedded("index.html")?;
+    let html = String::from_utf8_lossy(&found.bytes);
+    // The page names its files relative to a folder; it is found without the slash too.
+    Ok(Html(html.replace("<head>", r#"<head><base href="/swagger-ui/">"#)).into_response())
+}
+
+async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
+    let found = embedded(&name)?;
+    let kind = [(header::CONTENT_TYPE, found.content_type)];
+    Ok((kind, found.bytes.into_owned()).into_response())
+}
+
+fn embedded(name: &str) -> Result<SwaggerFile<'static>, Problem> {
+    let config = Arc::new(Config::from("/api-docs"));
+    let found = utoipa_swagger_ui::serve(name, config).map_err(|error| ServiceError::Internal {
+        cause: error.to_string(),
+    })?;
+    found.ok_or_else(|| Problem::of_status(StatusCode::NOT_FOUND))
 }

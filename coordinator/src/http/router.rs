@@ -69,9 +69,9 @@ fn around(routes: Router, api: &Api) -> Router {
     // A fallback service, so that the layers also surround paths and methods that do not match.
     Router::new()
         .fallback_service(routes)
+        .layer(from_fn(problems::problems))
         .layer(CompressionLayer::new().compress_when(compress::is_worth_it))
         .layer(from_fn_with_state(api.clone(), cors::cors))
-        .layer(from_fn(problems::problems))
         .layer(from_fn_with_state(api.clone(), observe::observe))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use libra_actors::failpoint;
 use libra_proto::registry::{CreateSession, Mode, Submit, applied, command};
 use libra_proto::types::{JobId, SessionId, UserName};
 use libra_raft::registry::SHARED_SESSION;
@@ -70,6 +71,7 @@ impl Service {
             Err(ServiceError::UnknownSession { .. }) if shared => return Err(not_ready()),
             Err(error) => return Err(error),
         };
+        failpoint::hit("queued");
         let record = submitted.statement.ok_or_else(no_statement)?;
         Ok(Submitted {
             statement: self.look_up(JobId(record.job), None)?,

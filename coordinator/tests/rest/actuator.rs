@@ -116,3 +116,23 @@ async fn the_document_knows_every_route() {
     }
     node.stop().await;
 }
+
+#[tokio::test]
+async fn the_page_of_the_document_needs_nothing_from_outside() {
+    let node = TestNode::shared().await;
+    for path in ["/swagger-ui", "/swagger-ui/", "/swagger-ui/index.html"] {
+        let page = node.client.get(path).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.header("content-type").starts_with("text/html"));
+        assert!(!page.text().contains("https://"), "{}", page.text());
+    }
+    let script = node.client.get("/swagger-ui/swagger-initializer.js").await;
+    assert!(script.text().contains("/api-docs"), "{}", script.text());
+    let bundle = node.client.get("/swagger-ui/swagger-ui-bundle.js").await;
+    assert!(bundle.bytes.len() > 100_000);
+    node.client
+        .get("/swagger-ui/nothing.js")
+        .await
+        .assert_problem(404, "not-found");
+    node.stop().await;
+}

@@ -153,13 +153,19 @@ fn bad_paths() -> Vec<Case> {
         "/api",
         "/api/v1",
         "/api/v2/sessions",
-        "/api/v1/sessions//statements",
+        "/api/v1//sessions",
         "/api/v1/../v1/sessions",
         "/actuator/env",
         "/api/v1/statements/job-1/nothing",
     ] {
         cases.push(Case::new("GET", path, 404, ""));
     }
+    cases.push(Case::new(
+        "GET",
+        "/api/v1/sessions//statements",
+        400,
+        "sessionId",
+    ));
     for name in ["a%2Fb", "%20a", "%C3%A4", "a%00"] {
         cases.push(Case::new(
             "DELETE",

@@ -15,4 +15,5 @@ mod isolated;
 mod limits;
 mod node;
 mod results;
+mod serving;
 mod shared;

@@ -14,7 +14,7 @@ use libra_coordinator::service::{Service, ServiceOptions};
 use libra_proto::registry::{
     Applied, Command, CreateSession, Finish, Incarnation, Mode, NodeRecord, OpenSession,
     PoolRecord, PutSettings, RegisterNode, ResetSession, ResultManifest, SchedulingMode, SeedPools,
-    SessionClosed, Settings, StartBatch, StatementError, StatementState, applied, command::Kind,
+    SessionClosed, Settings, StatementError, StatementState, applied, command::Kind,
 };
 use libra_proto::spark::{DataType, data_type};
 use libra_proto::types::{Epoch, JobId, NodeId};
@@ -194,11 +194,6 @@ impl TestNode {
         .await;
     }
 
-    pub(crate) async fn start_job(&self, job: u64) {
-        self.propose(Kind::StartBatch(StartBatch { jobs: vec![job] }))
-            .await;
-    }
-
     async fn end(&self, finish: Finish) {
         let epoch = self.epoch_of(finish.job).await;
         self.propose(Kind::Finish(Finish { epoch, ..finish })).await;
@@ -290,7 +285,7 @@ impl TestNode {
     }
 
     pub(crate) async fn stop(self) {
-        self.raft.shutdown().await;
+        self.raft.shutdown().await.unwrap();
     }
 }
 

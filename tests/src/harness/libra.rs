@@ -26,15 +26,27 @@ pub fn libra_binary() -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("LIBRA_TEST_BIN") {
         return Ok(given.into());
     }
+    built_binary("libra", "libra-coordinator")
+}
+
+/// Finds a binary of the package `package` in the target directory of this executable, be that a
+/// test or a binary itself.
+///
+/// # Errors
+/// When it is not there; says how to build it.
+pub fn built_binary(name: &str, package: &str) -> Result<PathBuf> {
     let me = std::env::current_exe()?;
-    let profile = me
-        .parent()
-        .and_then(Path::parent)
-        .context("a test outside a target dir")?;
-    let binary = profile.join("libra");
+    let beside = me.parent().context("an executable without a directory")?;
+    // Tests are in `deps`, binaries beside it.
+    let profile = if beside.ends_with("deps") {
+        beside.parent().context("a test outside a target dir")?
+    } else {
+        beside
+    };
+    let binary = profile.join(name);
     ensure!(
         binary.exists(),
-        "{} is missing: cargo build -p libra-coordinator --bin libra",
+        "{} is missing: cargo build -p {package} --bin {name}",
         binary.display()
     );
     Ok(binary)
@@ -75,22 +87,29 @@ impl LibraBuilder {
     /// # Errors
     /// When the binary is missing, or is not ready within a minute; the error holds its log.
     pub async fn start(self) -> Result<Libra> {
+        let mut libra = self.prepare()?;
+        libra.start().await?;
+        Ok(libra)
+    }
+
+    /// Chooses directory and ports, and starts nothing.
+    ///
+    /// # Errors
+    /// When no directory can be made or no port is free.
+    pub fn prepare(self) -> Result<Libra> {
         let dir = tempfile::tempdir()?;
         if let Some(yaml) = &self.file {
             std::fs::write(dir.path().join("application.yml"), yaml)?;
         }
         let http = free_port()?;
-        let api = Api::new(&format!("http://127.0.0.1:{http}"))?;
-        let mut libra = Libra {
+        Ok(Libra {
             process: None,
-            api,
+            api: Api::new(&format!("http://127.0.0.1:{http}"))?,
             http,
             grpc: free_port()?,
             builder: self,
             dir,
-        };
-        libra.start().await?;
-        Ok(libra)
+        })
     }
 }
 
@@ -118,9 +137,8 @@ impl Libra {
     /// # Errors
     /// When it runs already, ends, or is not ready within a minute; the error holds its log.
     pub async fn start(&mut self) -> Result<()> {
-        ensure!(self.process.is_none(), "libra runs already");
-        let mut process =
-            GroupProcess::start("libra", self.command()?, &self.dir.path().join("libra.log"))?;
+        self.spawn()?;
+        let mut process = self.process.take().context("libra does not run")?;
         let api = self.api.clone();
         let ready = until_some("libra to be ready", READY_WITHIN, || {
             let exited = process.exited();
@@ -138,6 +156,37 @@ impl Libra {
         }
         self.process = Some(process);
         Ok(())
+    }
+
+    /// Starts the process on the same directory and ports, and waits for nothing.
+    ///
+    /// # Errors
+    /// When it runs already, or the binary is missing.
+    pub fn spawn(&mut self) -> Result<()> {
+        ensure!(self.process.is_none(), "libra runs already");
+        let log = self.dir.path().join("libra.log");
+        self.process = Some(GroupProcess::start("libra", self.command()?, &log)?);
+        Ok(())
+    }
+
+    /// Sets an environment variable of the next start, or takes it away.
+    pub fn set_env(&mut self, key: &str, value: Option<&str>) {
+        self.builder.env.retain(|(known, _)| known != key);
+        let value = value.map(|value| (key.to_owned(), value.to_owned()));
+        self.builder.env.extend(value);
+    }
+
+    /// How it ended, if it has ended by itself; it can be started again then.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
+        let process = self.process.as_mut().context("libra does not run")?;
+        let status = process.exited()?;
+        if status.is_some() {
+            self.process = None;
+        }
+        Ok(status)
     }
 
     /// Kills it with SIGKILL and waits until it is gone.

@@ -22,7 +22,7 @@ pub use api::{
     PageView, PoolList, PoolView, Problem, ProgressView, Reply, ResetView, ResultView, SchemaField,
     Session, SessionList, State, Statement, StatementCounts, StatementList, Submit, Time,
 };
-pub use libra::{Libra, LibraBuilder, libra_binary};
+pub use libra::{Libra, LibraBuilder, built_binary, libra_binary};
 pub use marker::Marker;
 pub use ports::free_port;
 pub use process::{GroupProcess, Signal};

@@ -100,6 +100,11 @@ async fn accept(
             changed = state.changed() => if changed.is_err() { return },
             () = accepted.closed() => return,
             next = next(listener.as_ref(), refused) => if let Some(Ok((stream, _))) = next {
+                // The switch may have been thrown while this one was on its way.
+                if state.borrow().mode == Mode::Refuse {
+                    let _ = stream.set_zero_linger();
+                    continue;
+                }
                 let connection = Connection::new(stream, state.clone());
                 if accepted.send(Ok(connection)).await.is_err() {
                     return;

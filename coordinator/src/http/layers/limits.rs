@@ -75,3 +75,35 @@ pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::http::layers::problems::problems;
+
+    async fn falls_over() -> &'static str {
+        panic!("on purpose");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_tells_nothing() {
+        let router = Router::new()
+            .route("/", get(falls_over))
+            .layer(from_fn(catch_panic))
+            .layer(from_fn(problems));
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 500);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(text.contains("urn:libra:problem:internal"), "{text}");
+        assert!(!text.contains("on purpose"), "{text}");
+    }
+}

@@ -1,7 +1,7 @@
 //! What every request passes on its way in and every answer on its way out.
 //!
-//! From the outside in: `observe` (request id, metrics, log line), `problems` (the form of errors,
-//! OPTIONS), `cors`, compression, `limits` (headers, concurrency, deadline) and, around each
+//! From the outside in: `observe` (request id, metrics, log line), `cors`, compression, `problems`
+//! (the form of errors, OPTIONS), `limits` (headers, deadline, concurrency) and, around each
 //! handler, the net that catches panics.
 //!
 //! **Invariant:** an answer that an inner layer makes passes through the outer ones like any other.

@@ -115,6 +115,9 @@ struct Mark {
 impl Mark {
     /// Nothing was sent yet.
     const NOTHING: u8 = 0;
+    const QUEUED: u8 = 1;
+    const RUNNING: u8 = 2;
+    const ENDED: u8 = 3;
     /// The event `end` was sent.
     const END: u8 = 4;
 
@@ -130,9 +133,11 @@ impl Mark {
 
     fn of(found: &StatementSnapshot) -> Self {
         let rank = match found.record.state() {
-            StatementState::Unspecified | StatementState::Queued => 1,
-            StatementState::Running => 2,
-            StatementState::Succeeded | StatementState::Failed | StatementState::Cancelled => 3,
+            StatementState::Unspecified | StatementState::Queued => Self::QUEUED,
+            StatementState::Running => Self::RUNNING,
+            StatementState::Succeeded | StatementState::Failed | StatementState::Cancelled => {
+                Self::ENDED
+            }
         };
         Self {
             rank,
@@ -188,7 +193,7 @@ fn events_between(seen: Mark, now: Mark, told_anew: bool) -> Vec<(&'static str, 
     if now.tasks > seen.tasks {
         events.push(("progress", now));
     }
-    if now.rank == 3 {
+    if now.rank == Mark::ENDED {
         events.push((
             "end",
             Mark {
@@ -246,8 +251,8 @@ impl Follower {
             .await
             .ok()?;
         let now = Mark::of(&found);
-        let reconnecting = found.live.reconnecting;
-        let told_anew = reconnecting != self.reconnecting;
+        let reconnecting = found.live.reconnecting && now.rank == Mark::RUNNING;
+        let told_anew = now.rank == Mark::RUNNING && reconnecting != self.reconnecting;
         let events = events_between(self.seen, now, told_anew);
         if events.is_empty() {
             return Some(());

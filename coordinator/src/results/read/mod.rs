@@ -1,9 +1,9 @@
 //! Reading sealed results: pages of JSON, a stream of CSV, one stream of Arrow.
 //!
-//! - [`open`]: a file counts only if length and hash match its manifest.
-//! - [`cursor`]: batches one after the other, from any row on.
-//! - [`ipc`]: Arrow's messages, split without decoding, decoded without trusting.
-//! - [`page`], [`csv`], [`arrow`]: what goes out.
+//! - `open`: a file counts only if length and hash match its manifest.
+//! - `cursor`: batches one after the other, from any row on.
+//! - `ipc`: Arrow's messages, split without decoding, decoded without trusting.
+//! - `page`, `csv`, `arrow`: what goes out.
 //!
 //! **Invariant:** one batch in memory per reader; streams go on only when they are pulled; the same
 //! request gives the same bytes, however often and wherever it is read.

@@ -43,17 +43,16 @@ fn arrow_field(name: &str, kind: Option<&SparkType>, nullable: bool) -> Result<F
 
 /// What Spark adds to a field where Arrow's type does not say it all.
 fn metadata(kind: &SparkType) -> HashMap<String, String> {
-    let precision = match &kind.kind {
-        Some(Kind::Time(time)) => ("SPARK::time::precision", time.precision.unwrap_or(6)),
-        Some(Kind::TimestampNtzNanos(nanos)) => (
-            "SPARK::timestampNanos::precision",
-            nanos.precision.unwrap_or(9),
-        ),
-        Some(Kind::TimestampLtzNanos(nanos)) => (
-            "SPARK::timestampNanos::precision",
-            nanos.precision.unwrap_or(9),
-        ),
-        _ => return HashMap::new(),
+    const TIME: &str = "SPARK::time::precision";
+    const NANOS: &str = "SPARK::timestampNanos::precision";
+    let precision = if let Some(Kind::Time(time)) = &kind.kind {
+        (TIME, time.precision.unwrap_or(6))
+    } else if let Some(Kind::TimestampNtzNanos(nanos)) = &kind.kind {
+        (NANOS, nanos.precision.unwrap_or(9))
+    } else if let Some(Kind::TimestampLtzNanos(nanos)) = &kind.kind {
+        (NANOS, nanos.precision.unwrap_or(9))
+    } else {
+        return HashMap::new();
     };
     HashMap::from([(precision.0.to_owned(), precision.1.to_string())])
 }

@@ -118,6 +118,13 @@ impl<'a> Cells<'a> {
                 .transpose()?,
             Kind::Variant(_) => Self::variant(array),
             Kind::Geometry(_) | Kind::Geography(_) => Self::spatial(array),
+            plain => Self::plain(plain, array),
+        }
+        .ok_or_else(unsupported)
+    }
+
+    fn plain(kind: &Kind, array: &'a dyn Array) -> Option<Self> {
+        match kind {
             Kind::Null(_) => Some(Self::Void),
             Kind::Binary(_) => Bytes::new(array).map(Self::Binary),
             Kind::String(_) | Kind::Char(_) | Kind::VarChar(_) => Bytes::new(array).map(Self::Text),
@@ -140,9 +147,15 @@ impl<'a> Cells<'a> {
             Kind::YearMonthInterval(_) => primitive(array).map(Self::YearMonth),
             Kind::DayTimeInterval(_) => primitive(array).map(Self::DayTime),
             Kind::CalendarInterval(_) => primitive(array).map(Self::Calendar),
-            Kind::Unparsed(_) => None,
+            Kind::Array(_)
+            | Kind::Map(_)
+            | Kind::Struct(_)
+            | Kind::Udt(_)
+            | Kind::Variant(_)
+            | Kind::Geometry(_)
+            | Kind::Geography(_)
+            | Kind::Unparsed(_) => None,
         }
-        .ok_or_else(unsupported)
     }
 
     fn timestamp(array: &'a dyn Array, moment: Moment) -> Option<Self> {

@@ -32,26 +32,15 @@ pub(crate) fn ddl(kind: &DataType) -> String {
         return unknown();
     };
     match kind {
-        Kind::Null(_) => "void".to_owned(),
-        Kind::Binary(_) => "binary".to_owned(),
-        Kind::Boolean(_) => "boolean".to_owned(),
-        Kind::Byte(_) => "tinyint".to_owned(),
-        Kind::Short(_) => "smallint".to_owned(),
-        Kind::Integer(_) => "int".to_owned(),
-        Kind::Long(_) => "bigint".to_owned(),
-        Kind::Float(_) => "float".to_owned(),
-        Kind::Double(_) => "double".to_owned(),
         Kind::Decimal(decimal) => {
             let (precision, scale) = (decimal.precision(), decimal.scale());
             format!("decimal({precision},{scale})")
         }
-        Kind::String(string) if string.collation.is_empty() => "string".to_owned(),
-        Kind::String(string) => format!("string collate {}", string.collation),
+        Kind::String(string) if !string.collation.is_empty() => {
+            format!("string collate {}", string.collation)
+        }
         Kind::Char(char) => format!("char({})", char.length),
         Kind::VarChar(varchar) => format!("varchar({})", varchar.length),
-        Kind::Date(_) => "date".to_owned(),
-        Kind::Timestamp(_) => "timestamp".to_owned(),
-        Kind::TimestampNtz(_) => "timestamp_ntz".to_owned(),
         Kind::Time(time) => format!("time({})", time.precision.unwrap_or(6)),
         Kind::TimestampNtzNanos(nanos) => {
             format!("timestamp_ntz({})", nanos.precision.unwrap_or(9))
@@ -59,16 +48,13 @@ pub(crate) fn ddl(kind: &DataType) -> String {
         Kind::TimestampLtzNanos(nanos) => {
             format!("timestamp_ltz({})", nanos.precision.unwrap_or(9))
         }
-        Kind::CalendarInterval(_) => "interval".to_owned(),
-        Kind::YearMonthInterval(interval) => interval_ddl(
-            &["year", "month"],
-            interval.start_field.unwrap_or(0),
-            interval.end_field.unwrap_or(1),
-        ),
+        Kind::YearMonthInterval(interval) => {
+            interval_ddl(&["year", "month"], interval.start_field, interval.end_field)
+        }
         Kind::DayTimeInterval(interval) => interval_ddl(
             &["day", "hour", "minute", "second"],
-            interval.start_field.unwrap_or(0),
-            interval.end_field.unwrap_or(3),
+            interval.start_field,
+            interval.end_field,
         ),
         Kind::Array(array) => format!("array<{}>", inner(array.element_type.as_deref())),
         Kind::Struct(fields) => struct_ddl(fields),
@@ -77,7 +63,6 @@ pub(crate) fn ddl(kind: &DataType) -> String {
             inner(map.key_type.as_deref()),
             inner(map.value_type.as_deref())
         ),
-        Kind::Variant(_) => "variant".to_owned(),
         Kind::Geometry(geometry) => spatial_ddl("geometry", geometry.srid),
         Kind::Geography(geography) => spatial_ddl("geography", geography.srid),
         Kind::Udt(udt) => udt
@@ -85,6 +70,43 @@ pub(crate) fn ddl(kind: &DataType) -> String {
             .as_deref()
             .map_or_else(|| udt.r#type.clone(), ddl),
         Kind::Unparsed(unparsed) => unparsed.data_type_string.clone(),
+        plain => plain_ddl(plain).to_owned(),
+    }
+}
+
+/// Types that a name says all of.
+fn plain_ddl(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Null(_) => "void",
+        Kind::Binary(_) => "binary",
+        Kind::Boolean(_) => "boolean",
+        Kind::Byte(_) => "tinyint",
+        Kind::Short(_) => "smallint",
+        Kind::Integer(_) => "int",
+        Kind::Long(_) => "bigint",
+        Kind::Float(_) => "float",
+        Kind::Double(_) => "double",
+        Kind::String(_) => "string",
+        Kind::Date(_) => "date",
+        Kind::Timestamp(_) => "timestamp",
+        Kind::TimestampNtz(_) => "timestamp_ntz",
+        Kind::CalendarInterval(_) => "interval",
+        Kind::Variant(_) => "variant",
+        Kind::Decimal(_)
+        | Kind::Char(_)
+        | Kind::VarChar(_)
+        | Kind::Time(_)
+        | Kind::TimestampNtzNanos(_)
+        | Kind::TimestampLtzNanos(_)
+        | Kind::YearMonthInterval(_)
+        | Kind::DayTimeInterval(_)
+        | Kind::Array(_)
+        | Kind::Struct(_)
+        | Kind::Map(_)
+        | Kind::Geometry(_)
+        | Kind::Geography(_)
+        | Kind::Udt(_)
+        | Kind::Unparsed(_) => "unknown",
     }
 }
 
@@ -101,14 +123,16 @@ fn struct_ddl(fields: &Struct) -> String {
     format!("struct<{}>", fields.join(","))
 }
 
-fn interval_ddl(units: &[&str], start: i32, end: i32) -> String {
+/// The units an interval reaches over; without word of them, all.
+fn interval_ddl(units: &[&str], start: Option<i32>, end: Option<i32>) -> String {
     let unit = |at: i32| {
-        usize::try_from(at)
-            .ok()
-            .and_then(|at| units.get(at))
+        let at = usize::try_from(at).ok();
+        at.and_then(|at| units.get(at))
             .copied()
             .unwrap_or("unknown")
     };
+    let last = i32::try_from(units.len()).unwrap_or(i32::MAX) - 1;
+    let (start, end) = (start.unwrap_or(0), end.unwrap_or(last));
     if start == end {
         format!("interval {}", unit(start))
     } else {
@@ -121,5 +145,95 @@ fn spatial_ddl(name: &str, srid: i32) -> String {
         format!("{name}(any)")
     } else {
         format!("{name}({srid})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libra_proto::spark::data_type as kinds;
+
+    use super::*;
+    use crate::results::render::{columns, fields};
+    use crate::results::testing::{field, spark, string, structure};
+
+    fn int() -> Kind {
+        Kind::Integer(kinds::Integer {})
+    }
+
+    fn array_of(kind: Kind) -> Kind {
+        Kind::Array(Box::new(kinds::Array {
+            element_type: Some(Box::new(spark(kind))),
+            contains_null: true,
+        }))
+    }
+
+    fn interval(start: i32, end: i32) -> Kind {
+        Kind::DayTimeInterval(kinds::DayTimeInterval {
+            start_field: Some(start),
+            end_field: Some(end),
+        })
+    }
+
+    fn udt(sql_type: Option<Kind>) -> Kind {
+        Kind::Udt(Box::new(kinds::Udt {
+            r#type: "udt".to_owned(),
+            sql_type: sql_type.map(|kind| Box::new(spark(kind))),
+            ..kinds::Udt::default()
+        }))
+    }
+
+    #[test]
+    fn types_as_ddl() {
+        let collated = Kind::String(kinds::String {
+            collation: "UNICODE_CI".to_owned(),
+        });
+        let time = Kind::Time(kinds::Time { precision: Some(0) });
+        let parts = vec![field("a b", int()), field("a b", array_of(string()))];
+        for (kind, expected) in [
+            (Kind::Null(kinds::Null {}), "void"),
+            (collated, "string collate UNICODE_CI"),
+            (Kind::Char(kinds::Char { length: 3 }), "char(3)"),
+            (Kind::VarChar(kinds::VarChar { length: 3 }), "varchar(3)"),
+            (time, "time(0)"),
+            (interval(0, 3), "interval day to second"),
+            (interval(1, 1), "interval hour"),
+            (interval(7, 9), "interval unknown to unknown"),
+            (
+                Kind::YearMonthInterval(kinds::YearMonthInterval::default()),
+                "interval year to month",
+            ),
+            (
+                Kind::Geometry(kinds::Geometry { srid: -1 }),
+                "geometry(any)",
+            ),
+            (
+                Kind::Geography(kinds::Geography { srid: 4326 }),
+                "geography(4326)",
+            ),
+            (
+                array_of(structure(parts)),
+                "array<struct<a b:int,a b:array<string>>>",
+            ),
+            (udt(Some(int())), "int"),
+            (udt(None), "udt"),
+        ] {
+            assert_eq!(ddl(&spark(kind)), expected);
+        }
+        assert_eq!(ddl(&DataType::default()), "unknown");
+    }
+
+    #[test]
+    fn columns_show_the_declared_type() {
+        let mut declared = field("c", string());
+        declared.metadata = Some(r#"{"__CHAR_VARCHAR_TYPE_STRING":"char(5)"}"#.to_owned());
+        let mut commented = field("d", string());
+        commented.metadata = Some(r#"{"comment":"x"}"#.to_owned());
+        let schema = spark(structure(vec![declared, commented]));
+        let columns = columns(&fields(schema));
+        assert_eq!(
+            serde_json::to_string(&columns).unwrap(),
+            r#"[{"name":"c","type":"char(5)","nullable":true},{"name":"d","type":"string","nullable":true}]"#
+        );
+        assert!(fields(DataType::default()).is_empty());
     }
 }

@@ -75,8 +75,9 @@ pub(crate) fn columns(fields: &[data_type::StructField]) -> Vec<Column> {
 
 /// The fields of a result's schema; none if the result has no columns.
 pub(crate) fn fields(schema: DataType) -> Vec<data_type::StructField> {
-    match schema.kind {
-        Some(data_type::Kind::Struct(columns)) => columns.fields,
-        _ => Vec::new(),
+    if let Some(data_type::Kind::Struct(columns)) = schema.kind {
+        columns.fields
+    } else {
+        Vec::new()
     }
 }

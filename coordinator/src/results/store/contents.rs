@@ -62,7 +62,9 @@ impl Contents {
             }
         }
         self.ids.insert(key(head.kind, id));
-        self.last_id = Some(id.to_owned());
+        if head.kind != Kind::Schema {
+            self.last_id = Some(id.to_owned());
+        }
     }
 
     /// Takes a record of a scanned file in.
@@ -149,6 +151,7 @@ impl Contents {
     /// The contents in the words of the port.
     pub(crate) fn progress(&self) -> StoredProgress {
         StoredProgress {
+            begun: !self.ids.is_empty(),
             last_response_id: self.last_id.clone(),
             rows: self.rows,
             bytes: self.bytes,

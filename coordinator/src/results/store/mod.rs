@@ -1,11 +1,11 @@
 //! The result store: one append-only file per (job, epoch) below `<data-dir>/results/`.
 //!
-//! - [`format`], [`scan`], [`index`]: the bytes, how they are checked, where which row is.
-//! - [`contents`]: what a file holds, and what is to be done with the next response (duplicates,
+//! - `format`, `scan`, `index`: the bytes, how they are checked, where which row is.
+//! - `contents`: what a file holds, and what is to be done with the next response (duplicates,
 //!   gaps, limits).
-//! - [`file`], [`writer`]: appending, recovering, sealing.
+//! - `file`, `writer`: appending, recovering, sealing.
 //!
-//! **Invariant:** all file work runs behind [`disk::Disk`], never on an async thread; the folder
+//! **Invariant:** all file work runs behind `disk::Disk`, never on an async thread; the folder
 //! decides what is stored, the only thing remembered beside it are places of batches.
 
 mod cache;

@@ -169,6 +169,18 @@ fn any_flipped_bit_is_found_out_and_the_tail_written_anew() {
 }
 
 #[test]
+fn bytes_behind_the_last_whole_record_are_cut_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = target(dir.path(), UNLIMITED);
+    let responses = responses(&[3, 1]);
+    let whole = reference(&target, &responses);
+    for length in [0, 20, HEADER_LEN as usize, whole.len() - 1, whole.len()] {
+        let left = [&whole[..length], &[7; 1000]].concat();
+        continue_from(&target, &left, &responses, &whole);
+    }
+}
+
+#[test]
 fn damage_that_is_no_unfinished_write_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let target = target(dir.path(), UNLIMITED);
