@@ -8,6 +8,7 @@
 /// Every point there is, in the order a statement passes them.
 pub const NAMES: &[&str] = &[
     "session-actor-panic",
+    "pool-actor-panic",
     "queued",
     "committed-not-sent",
     "sent-not-answered",

@@ -2,7 +2,8 @@
 //!
 //! - [`supervisor`]: who starts the actors of a node; [`supervisor::Node`] is the way in.
 //! - [`session`]: one actor per session; [`statement`]: one running statement.
-//! - [`scheduler`] grants slots by the rules of [`fair`]; [`reaper`] commits what time brings.
+//! - [`scheduler`] grants slots by the rules of [`fair`] to what waits in its pools; [`reaper`]
+//!   commits what time brings.
 //! - [`spark`]: the Spark Connect client.
 //! - [`ports`]: what all of them need from outside.
 //!
@@ -11,6 +12,7 @@
 
 pub mod failpoint;
 pub mod fair;
+pub(crate) mod pool;
 pub mod ports;
 mod pump;
 pub mod reaper;

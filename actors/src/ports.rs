@@ -11,7 +11,9 @@ use bytes::Bytes;
 use libra_proto::registry::{
     Applied, CleanupRecord, Rejection, ResultManifest, SessionRecord, StatementRecord, command,
 };
-use libra_proto::types::{Change, EndpointDemand, Epoch, JobId, NodeId, SessionId};
+use libra_proto::types::{
+    Change, EndpointDemand, Epoch, JobId, NodeId, Place, SessionId, Standing,
+};
 use thiserror::Error;
 
 /// What became of a proposed command.
@@ -88,8 +90,24 @@ pub trait RegistryPort: Send + Sync + 'static {
     /// that cannot be known in time.
     async fn confirm_epoch(&self, id: &SessionId, epoch: Epoch) -> Option<bool>;
 
-    /// What is waiting for slots, for each endpoint that has something waiting and room.
-    fn demand(&self) -> Vec<EndpointDemand>;
+    /// The endpoints that have something queued or a slot taken.
+    fn endpoints_in_use(&self) -> Vec<String>;
+
+    /// What is waiting for slots on one endpoint, and how many are taken.
+    fn demand(&self, endpoint: &str) -> EndpointDemand;
+
+    /// Where each statement queues, or queued; `None` for one that is forgotten.
+    fn places(&self, jobs: &[JobId]) -> Vec<Option<Place>>;
+
+    /// How each statement stands with its pool; `None` for one that is forgotten.
+    fn standings(&self, jobs: &[JobId]) -> Vec<Option<Standing>>;
+
+    /// All that a pool of one endpoint is made of: what waits, what holds a slot, and of what has
+    /// ended the newest.
+    fn backlog(&self, place: &Place) -> Vec<Standing>;
+
+    /// Whether each session lets its statements start.
+    fn are_open(&self, sessions: &[SessionId]) -> Vec<bool>;
 
     /// A bounded batch of statements whose `timeoutSeconds` have passed at `now_ms`.
     fn overdue(&self, now_ms: u64) -> Vec<JobId>;

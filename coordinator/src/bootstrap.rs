@@ -62,6 +62,7 @@ pub(crate) async fn register(
     });
     propose(registry, "seeding the pools", seed).await?;
     warn_of_other_pools(registry, config);
+    warn_of_min_shares(registry);
     Ok(())
 }
 
@@ -148,6 +149,26 @@ fn warn_of_other_pools(registry: &RaftRegistry, config: &Config) {
     }
 }
 
+/// More than fits is shared in proportion, which may not be what was meant.
+fn warn_of_min_shares(registry: &RaftRegistry) {
+    let slots = registry.settings().map_or(0, |settings| settings.slots);
+    let pools = registry.pools();
+    if let Some(total) = too_much(slots, pools.iter().map(|pool| pool.min_share)) {
+        tracing::warn!(
+            total,
+            slots,
+            "the pools' minShares are more than the slots of an endpoint; with all pools busy \
+             each gets its part of them"
+        );
+    }
+}
+
+/// The sum of what pools are to have at least, if that is more than there is.
+fn too_much(slots: u32, min_shares: impl Iterator<Item = u32>) -> Option<u64> {
+    let total: u64 = min_shares.map(u64::from).sum();
+    (total > u64::from(slots)).then_some(total)
+}
+
 async fn propose(
     registry: &RaftRegistry,
     what: &'static str,
@@ -161,5 +182,17 @@ fn checked(what: &'static str, proposed: Proposed) -> Result<(), BootstrapError>
         Proposed::Applied(_) => Ok(()),
         Proposed::Rejected(rejection) => Err(BootstrapError::Refused { what, rejection }),
         Proposed::Unknown(reason) => Err(BootstrapError::Unknown { what, reason }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::too_much;
+
+    #[test]
+    fn min_shares_fit_up_to_the_slots() {
+        assert_eq!(too_much(10, [1, 2, 4, 3].into_iter()), None);
+        assert_eq!(too_much(10, [1, 2, 4, 4].into_iter()), Some(11));
+        assert_eq!(too_much(1, [u32::MAX; 2].into_iter()), Some(8_589_934_590));
     }
 }

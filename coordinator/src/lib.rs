@@ -5,7 +5,7 @@
 //! - [`results`]: the result store and how results are rendered.
 //! - [`adapters`]: the actors' ports over the registry; [`live`]: live signs of statements.
 //! - [`run()`]: a coordinator from start to stop; what it does first is `bootstrap`, what it looks
-//!   after beside requests is `upkeep`.
+//!   after beside requests is `upkeep`; `pool_metrics` counts what happens in pools.
 //! - [`cli`], [`dev`], [`telemetry`]: the command, `libra dev`, logs.
 //!
 //! **Invariant:** only this crate reads configuration files, environment and arguments, binds
@@ -19,6 +19,7 @@ pub mod config;
 pub mod dev;
 pub mod http;
 pub mod live;
+mod pool_metrics;
 pub mod results;
 mod run;
 pub mod service;

@@ -16,8 +16,9 @@ use tokio::task::JoinHandle;
 use crate::adapters::RaftRegistry;
 use crate::bootstrap::{self, BootstrapError, Identity};
 use crate::config::Config;
-use crate::http::{self, HttpOptions};
+use crate::http::{self, HttpOptions, Metrics};
 use crate::live::Live;
+use crate::pool_metrics::PoolMetrics;
 use crate::results::{Limits, ResultStore, StoreOptions};
 use crate::service::{Service, ServiceOptions};
 use crate::upkeep::{self, Probes};
@@ -45,6 +46,9 @@ pub enum RunError {
     /// A client of an endpoint cannot be made.
     #[error("spark.remote")]
     Client(#[from] ClientError),
+    /// There is none.
+    #[error("spark.remote: no endpoint; at least one is needed")]
+    NoEndpoint,
     /// The registry did not start.
     #[error("the registry did not start")]
     Registry(#[from] libra_raft::StartError),
@@ -112,10 +116,12 @@ async fn serve(
         results.clone(),
         live.clone(),
         probes.shown.clone(),
-        service_options(config, &endpoints),
+        service_options(config, &endpoints, &probes),
     );
     let identity = identity(config, &listener, store_uuid);
-    let (stop_http, http_server) = start_http(config, listener, service.clone());
+    let metrics = prometheus::Registry::new();
+    let pool_metrics = PoolMetrics::new(&metrics, raft.handle());
+    let (stop_http, http_server) = start_http(config, listener, service.clone(), metrics);
 
     let registry = RaftRegistry::new(raft.handle(), node);
     tokio::time::timeout(CATCH_UP_LIMIT, caught_up(&raft.handle()))
@@ -123,10 +129,18 @@ async fn serve(
         .map_err(|_| RunError::NotReady)?;
     let http_address = identity.http.clone();
     bootstrap::register(&registry, config, identity).await?;
-    if let (Mode::Shared, Some(endpoint)) = (config.session.mode, endpoints.first()) {
-        bootstrap::ensure_shared_session(&registry, endpoint.name()).await?;
+    if config.session.mode == Mode::Shared {
+        if endpoints.len() > 1 {
+            probes.first_look().await;
+        }
+        let endpoint = service.next_endpoint().map_err(|_| RunError::NoEndpoint)?;
+        bootstrap::ensure_shared_session(&registry, &endpoint).await?;
     }
-    let upkeep = upkeep::start(config, &endpoints, registry.clone(), results.clone());
+    let mut upkeep = upkeep::start(config, service.clone(), registry.clone(), results.clone());
+    match pool_metrics {
+        Ok(metrics) => upkeep.also(metrics.follow(raft.handle(), node)),
+        Err(error) => tracing::error!(%error, "metrics of pools could not be registered"),
+    }
     let mut actors = Actors::start(NodeOptions {
         registry: Arc::new(registry),
         results: Arc::new(results),
@@ -160,9 +174,10 @@ fn start_http(
     config: &Config,
     listener: TcpListener,
     service: Service,
+    metrics: prometheus::Registry,
 ) -> (watch::Sender<bool>, JoinHandle<std::io::Result<()>>) {
     let options = http_options(config);
-    let router = http::router(service, options.clone());
+    let router = http::router_with(service, options.clone(), Metrics::new(metrics));
     let (stop, mut stopping) = watch::channel(false);
     let server = tokio::spawn(async move {
         let stopped = async {
@@ -237,12 +252,13 @@ fn results_options(config: &Config, store_uuid: String) -> StoreOptions {
     }
 }
 
-fn service_options(config: &Config, endpoints: &[Endpoint]) -> ServiceOptions {
+fn service_options(config: &Config, endpoints: &[Endpoint], probes: &Probes) -> ServiceOptions {
     let names = endpoints
         .iter()
         .map(|endpoint| endpoint.name().to_owned())
         .collect();
     let mut options = ServiceOptions::new(config.node.id, config.cluster.name.clone(), names);
+    options.reachability = probes.reachability.clone();
     options.code_bytes = config.limits.code_bytes;
     options.session_timeout = config.session.idle_timeout.unwrap_or_default();
     options

@@ -1,5 +1,4 @@
 //! The conformance suite against real Spark: what keeps the stub honest.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use libra_tests::harness::{SharedSpark, SparkServer};
 use libra_tests::stub::conformance::{Needs, SHORT_CONFS, Target, run};

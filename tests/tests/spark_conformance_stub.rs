@@ -1,8 +1,7 @@
 //! The conformance suite against the stub.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use libra_tests::stub::conformance::{Needs, Target, run, scenarios, short_settings};
-use libra_tests::stub::engine::Settings;
+use libra_tests::stub::engine::{Profile, Settings};
 use libra_tests::stub::server::StubSpark;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,4 +22,28 @@ async fn the_stub_keeps_time_as_spark_does() {
     let stub = StubSpark::start(short_settings()).await.unwrap();
     let target = Target::stub(stub);
     run(&target, &[Needs::ShortTimeouts]).await.unwrap();
+}
+
+/// The suite must be able to fail: servers that behave otherwise do not pass it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_forget_or_run_twice_are_found_out() {
+    for (profile, broken) in [
+        (Profile::Spark40, "a poisoned id never runs: "),
+        (
+            Profile::Spark35,
+            "the same id and plan again is a reattach, nothing runs twice: ",
+        ),
+        (
+            Profile::Sail,
+            "an operation outlives the channel that sent it: ",
+        ),
+    ] {
+        let settings = Settings {
+            profile,
+            ..Settings::default()
+        };
+        let target = Target::stub(StubSpark::start(settings).await.unwrap());
+        let found = run(&target, &[Needs::Nothing]).await.unwrap_err();
+        assert!(found.to_string().contains(broken), "{profile:?}: {found}");
+    }
 }

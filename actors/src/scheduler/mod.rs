@@ -1,56 +1,50 @@
-//! The scheduler: one actor that alone grants slots. It reads what waits from the registry, asks
-//! [`crate::fair`], and commits the grants in one batch; `apply` is the referee.
+//! The scheduler: it grants the slots of each endpoint to what waits in its pools.
 //!
-//! **Invariant:** it keeps no queue of its own, and at most one batch of grants is under way.
+//! Under it there is one [`arbiter`] per endpoint, and under that one pool actor per pool. The
+//! scheduler itself carries the registry's changes to whom they concern, and starts again what
+//! crashed. The rules are [`crate::fair`]'s; `apply` in the registry is the referee.
+//!
+//! **Invariant:** nothing that decides lives here alone: every actor of the tree can be rebuilt
+//! from the registry at any time.
+
+pub(crate) mod arbiter;
+mod drill;
+mod handler;
+mod message;
+mod state;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use libra_proto::registry::{StartBatch, command};
-use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::time::sleep;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use crate::fair;
-use crate::ports::{Feed, Proposed, RegistryPort};
-use crate::pump::{self, Attached, Handled};
+use crate::ports::RegistryPort;
+use crate::supervisor::Policy;
 
-/// The wait after a batch whose outcome is not known.
-const AFTER_UNKNOWN: Duration = Duration::from_millis(100);
+pub use drill::Drill;
+pub(crate) use message::Message;
+use state::State;
 
 /// The scheduler of this node; it runs where the registry's leader is.
 pub(crate) struct Scheduler;
 
-/// What the scheduler is told.
-pub(crate) enum Message {
-    /// The registry has changed.
-    Feed(Feed, Handled),
-    /// The batch that was under way is through.
-    Granted(Proposed),
-}
-
-/// The scheduler's state.
-pub(crate) struct State {
-    registry: Arc<dyn RegistryPort>,
-    granting: Option<Attached>,
-    _pump: Attached,
+/// What the scheduler is started with.
+pub(crate) struct Arguments {
+    pub(crate) registry: Arc<dyn RegistryPort>,
+    /// When crashed arbiters and pool actors are started again.
+    pub(crate) policy: Policy,
 }
 
 impl Actor for Scheduler {
     type Msg = Message;
     type State = State;
-    type Arguments = Arc<dyn RegistryPort>;
+    type Arguments = Arguments;
 
     async fn pre_start(
         &self,
         me: ActorRef<Message>,
-        registry: Arc<dyn RegistryPort>,
+        arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let pump = pump::start(registry.as_ref(), &me, Message::Feed);
-        Ok(State {
-            registry,
-            granting: None,
-            _pump: pump,
-        })
+        Ok(State::new(&me, arguments))
     }
 
     async fn handle(
@@ -59,51 +53,24 @@ impl Actor for Scheduler {
         message: Message,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        match message {
-            Message::Feed(Feed::Closed, _) => me.stop(Some("the registry has stopped".to_owned())),
-            Message::Feed(Feed::Changes(_) | Feed::Lagged, _handled) => look(&me, state),
-            Message::Granted(result) => {
-                state.granting = None;
-                match result {
-                    Proposed::Applied(_) => {}
-                    Proposed::Rejected(rejection) => {
-                        tracing::warn!(?rejection, "grants refused by the registry");
-                    }
-                    Proposed::Unknown(reason) => {
-                        tracing::debug!(reason, "grants without answer; reading again");
-                    }
-                }
-                look(&me, state);
-            }
-        }
+        handler::handle(&me, message, state).await;
         Ok(())
     }
-}
 
-fn look(me: &ActorRef<Message>, state: &mut State) {
-    if state.granting.is_some() {
-        // Its answer comes as a message, which looks again.
-        return;
-    }
-    let jobs: Vec<u64> = state
-        .registry
-        .demand()
-        .iter()
-        .flat_map(fair::grants)
-        .map(|job| job.0)
-        .collect();
-    if jobs.is_empty() {
-        return;
-    }
-    let (me, registry) = (me.clone(), Arc::clone(&state.registry));
-    let task = tokio::spawn(async move {
-        let result = registry
-            .propose(command::Kind::StartBatch(StartBatch { jobs }))
-            .await;
-        if matches!(result, Proposed::Unknown(_)) {
-            sleep(AFTER_UNKNOWN).await;
+    async fn handle_supervisor_evt(
+        &self,
+        me: ActorRef<Message>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(cell, error) => {
+                handler::lost(&me, state, cell.get_id(), &error.to_string())
+            }
+            SupervisionEvent::ActorTerminated(cell, _, reason) => {
+                handler::lost(&me, state, cell.get_id(), &reason.unwrap_or_default())
+            }
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => Ok(()),
         }
-        let _ = me.cast(Message::Granted(result));
-    });
-    state.granting = Some(Attached(task.abort_handle()));
+    }
 }

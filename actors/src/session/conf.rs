@@ -13,7 +13,15 @@ use crate::spark::{Client, SparkError, SparkErrorKind};
 pub struct DefaultConf {
     wanted: BTreeMap<String, String>,
     refused: Mutex<BTreeSet<String>>,
+    /// Endpoints that were asked whether their tasks know pools.
+    asked: Mutex<BTreeSet<String>>,
 }
+
+/// What the server is extended with.
+const INTERCEPTORS: &str = "spark.connect.grpc.interceptor.classes";
+/// The class of `deploy/spark-plugin`, without its package.
+const POOL_INTERCEPTOR: &str = "PoolInterceptor";
+const SCHEDULER_MODE: &str = "spark.scheduler.mode";
 
 impl DefaultConf {
     /// The conf of `spark.config`, as configured.
@@ -22,6 +30,7 @@ impl DefaultConf {
         Self {
             wanted,
             refused: Mutex::default(),
+            asked: Mutex::default(),
         }
     }
 
@@ -38,7 +47,10 @@ impl DefaultConf {
         // Each round leaves out one more key, so the rounds are bounded by the keys.
         loop {
             match client.open(spark_session_id, &self.with(own)).await {
-                Ok(incarnation) => return Ok(incarnation),
+                Ok(incarnation) => {
+                    self.look_for_task_pools(client, &incarnation).await;
+                    return Ok(incarnation);
+                }
                 Err(error) => match &error.kind {
                     SparkErrorKind::Conf { key }
                         if !own.contains_key(key) && self.leave_out(key) =>
@@ -47,6 +59,30 @@ impl DefaultConf {
                     }
                     _ => return Err(error),
                 },
+            }
+        }
+    }
+
+    /// Says, once per endpoint, if pools end at admission there.
+    async fn look_for_task_pools(&self, client: &Client, incarnation: &Incarnation) {
+        let endpoint = client.endpoint().name();
+        if !lock(&self.asked).insert(endpoint.to_owned()) {
+            return;
+        }
+        let keys = [INTERCEPTORS, SCHEDULER_MODE];
+        match client.session(incarnation).config_get(&keys).await {
+            Ok(settings) => {
+                if let Some(why) = no_task_pools(&settings) {
+                    tracing::info!(
+                        endpoint,
+                        why,
+                        "task-level pools are off: started statements share Spark's cores \
+                         whatever their pools (deploy/spark-plugin)"
+                    );
+                }
+            }
+            Err(error) => {
+                tracing::debug!(endpoint, %error, "cannot tell whether task-level pools are on");
             }
         }
     }
@@ -75,6 +111,47 @@ impl DefaultConf {
     }
 
     fn refused(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.refused)
+    }
+}
+
+fn lock(keys: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
+    keys.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why Spark's own scheduler does not know the pools, if it does not.
+fn no_task_pools(settings: &BTreeMap<String, String>) -> Option<&'static str> {
+    let setting = |key| settings.get(key).map(String::as_str).unwrap_or_default();
+    let mut classes = setting(INTERCEPTORS).split(',');
+    if !classes.any(|class| class.trim().rsplit('.').next() == Some(POOL_INTERCEPTOR)) {
+        return Some("the server has no pool interceptor");
+    }
+    (!setting(SCHEDULER_MODE).eq_ignore_ascii_case("FAIR"))
+        .then_some("the server's spark.scheduler.mode is not FAIR")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn task_pools_need_the_interceptor_and_fair_mode() {
+        for (classes, mode, on) in [
+            ("org.libra.spark.PoolInterceptor", "FAIR", true),
+            ("a.B, org.libra.spark.PoolInterceptor", "fair", true),
+            ("org.libra.spark.PoolInterceptor", "FIFO", false),
+            ("org.libra.spark.PoolInterceptor", "", false),
+            ("a.B", "FAIR", false),
+            ("", "FAIR", false),
+        ] {
+            let settings = [(INTERCEPTORS, classes), (SCHEDULER_MODE, mode)];
+            let settings = settings.into_iter().filter(|(_, value)| !value.is_empty());
+            let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            assert_eq!(
+                no_task_pools(&settings.collect()).is_none(),
+                on,
+                "{classes}, {mode}"
+            );
+        }
     }
 }

@@ -19,17 +19,25 @@ use tonic::{Request, Status};
 
 use super::client::{Client, Rpc, user_context};
 use super::error::{SparkError, SparkErrorKind};
-use super::stream::{Body, ResponseStream};
+use super::stream::ResponseStream;
 use super::{details, stream};
 
 /// The request header that names a statement's pool to the scheduler plug-in in Spark's driver.
 pub const POOL_HEADER: &str = "libra-pool";
 
-/// The plan that occupies an id so that nothing else can run under it. The comment keeps it apart
-/// from any statement of a user: with the same text it would pass for that statement.
-const POISON: &str = "SELECT 0 /* libra: this operation id is sealed */";
+/// What the column of a poison is called, before the operation's id. A user's statement cannot have
+/// such a column: its id is made only when it is accepted.
+const SEAL: &str = "libra-seal-";
 /// How long the details of an error may take to fetch.
 const DETAILS_LIMIT: Duration = Duration::from_secs(5);
+
+/// Whether a schema is that of the poison of this operation, and not of a statement.
+pub(super) fn is_sealed(operation_id: &str, schema: &[u8]) -> bool {
+    let seal = format!("{SEAL}{operation_id}");
+    schema
+        .windows(seal.len())
+        .any(|window| window == seal.as_bytes())
+}
 
 /// What became of a poisoned id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,14 +148,18 @@ impl SparkSession {
     /// # Cancel safety
     /// May be dropped and called again.
     pub async fn poison(&self, operation_id: &str) -> Result<Poisoned, SparkError> {
-        match self.execute(operation_id, POISON, "").await {
-            Ok(mut stream) => {
-                while let Some(response) = stream.next().await? {
-                    if response.body == Body::Complete {
-                        break;
+        let poison = format!("SELECT 0 AS `{SEAL}{operation_id}`");
+        match self.execute(operation_id, &poison, "").await {
+            // The stream knows the seal when it sees it.
+            Ok(mut stream) => loop {
+                match stream.next().await {
+                    Ok(Some(_)) => {}
+                    Err(error) if error.kind != SparkErrorKind::OperationAbandoned => {
+                        return Err(error);
                     }
+                    Ok(None) | Err(_) => break,
                 }
-            }
+            },
             Err(error) if error.kind == SparkErrorKind::OperationAlreadyExists => {
                 return Ok(Poisoned::Arrived);
             }

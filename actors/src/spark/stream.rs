@@ -13,8 +13,8 @@ use prost::Message as _;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Status, Streaming};
 
-use super::error::SparkError;
-use super::session::SparkSession;
+use super::error::{SparkError, SparkErrorKind};
+use super::session::{SparkSession, is_sealed};
 
 /// How often a silent stream is forgiven because Spark answers otherwise. With the default idle
 /// limit that is longer than the two minutes after which Spark ends every stream.
@@ -98,7 +98,9 @@ impl ResponseStream {
     /// # Errors
     /// The failure of the operation or of the connection;
     /// [`Unreachable`](super::SparkErrorKind::Unreachable) when nothing came for the idle limit
-    /// and Spark does not answer otherwise either. After an error the stream has ended.
+    /// and Spark does not answer otherwise either;
+    /// [`OperationAbandoned`](SparkErrorKind::OperationAbandoned) when what answers is the poison
+    /// of the id. After an error the stream has ended.
     ///
     /// # Cancel safety
     /// No response and no error is lost when the future is dropped.
@@ -156,12 +158,34 @@ impl ResponseStream {
                     .place(&format!("operation {operation}"))
             ))
         })?;
+        self.refuse_seal(&first)?;
         self.ended = [Some(&first), second.as_ref()]
             .into_iter()
             .flatten()
             .any(|response| response.body == Body::Complete);
         self.pending = second;
         Ok(first)
+    }
+}
+
+impl ResponseStream {
+    /// An id that was poisoned answers with the poison's own result until it is released; that must
+    /// never pass for the statement's.
+    fn refuse_seal(&mut self, response: &Response) -> Result<(), SparkError> {
+        match &response.body {
+            Body::Schema(schema) if is_sealed(&self.operation_id, schema) => {
+                self.ended = true;
+                Err(SparkError::local(
+                    SparkErrorKind::OperationAbandoned,
+                    &format!("operation {} was sealed and never ran", self.operation_id),
+                ))
+            }
+            Body::Schema(_)
+            | Body::Batch { .. }
+            | Body::Progress { .. }
+            | Body::Complete
+            | Body::Other => Ok(()),
+        }
     }
 }
 

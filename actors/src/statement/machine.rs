@@ -318,9 +318,9 @@ impl Machine {
                 never_sent: first_send && !self.seen,
             },
             Failure::Disconnected => Action::ConfirmEpoch,
-            Failure::PositionLost => stop_in_spark(lost(
-                "Spark no longer has the part of the result that is missing here",
-            )),
+            Failure::PositionLost => stop_in_spark(self.stopped().unwrap_or_else(|| {
+                lost("Spark no longer has the part of the result that is missing here")
+            })),
             Failure::Store(cause) => stop_in_spark(lost(&cause)),
             Failure::Refused => {
                 if first_send {

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::ports::{LiveBoard, RegistryPort, ResultStorePort};
 use crate::pump::Attached;
 use crate::reaper::Reaper;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{self, Scheduler};
 use crate::session;
 use crate::spark::{ClientOptions, Endpoint};
 use crate::statement::Ports;
@@ -207,10 +207,14 @@ async fn start(me: &ActorRef<Message>, state: &State, part: Part) -> Result<Acto
                 .0
                 .get_cell()
         }
-        Part::Scheduler => Actor::spawn_linked(None, Scheduler, registry, root)
-            .await?
-            .0
-            .get_cell(),
+        Part::Scheduler => {
+            let policy = state.policy;
+            let arguments = scheduler::Arguments { registry, policy };
+            Actor::spawn_linked(None, Scheduler, arguments, root)
+                .await?
+                .0
+                .get_cell()
+        }
         Part::Reaper => Actor::spawn_linked(None, Reaper, registry, root)
             .await?
             .0

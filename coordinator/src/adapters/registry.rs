@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use libra_actors::ports::{ChangeFeed, Feed, Proposed, RegistryPort, Retirable, SessionView};
 use libra_proto::registry::{Command, PoolRecord, Settings, applied, command};
-use libra_proto::types::{EndpointDemand, Epoch, JobId, NodeId, SessionId};
+use libra_proto::types::{EndpointDemand, Epoch, JobId, NodeId, Place, SessionId, Standing};
 use libra_raft::registry::{Registry, SHARED_SESSION};
 use libra_raft::{FeedEvent, Handle, ProposeError, ReadError};
 
@@ -60,6 +60,13 @@ impl RaftRegistry {
     #[must_use]
     pub fn settings(&self) -> Option<Settings> {
         self.handle.view(|registry| registry.settings().cloned())
+    }
+
+    /// All pools, as applied here.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolRecord> {
+        self.handle
+            .view(|registry| registry.pools().cloned().collect())
     }
 
     /// One pool, as applied here.
@@ -121,8 +128,37 @@ impl RegistryPort for RaftRegistry {
         }))
     }
 
-    fn demand(&self) -> Vec<EndpointDemand> {
-        self.handle.view(Registry::demand)
+    fn endpoints_in_use(&self) -> Vec<String> {
+        self.handle
+            .view(|registry| registry.endpoints_in_use().map(str::to_owned).collect())
+    }
+
+    fn demand(&self, endpoint: &str) -> EndpointDemand {
+        self.handle.view(|registry| registry.demand(endpoint))
+    }
+
+    fn places(&self, jobs: &[JobId]) -> Vec<Option<Place>> {
+        self.handle
+            .view(|registry| jobs.iter().map(|job| registry.place(*job)).collect())
+    }
+
+    fn standings(&self, jobs: &[JobId]) -> Vec<Option<Standing>> {
+        self.handle
+            .view(|registry| jobs.iter().map(|job| registry.standing(*job)).collect())
+    }
+
+    fn backlog(&self, place: &Place) -> Vec<Standing> {
+        self.handle.view(|registry| registry.backlog(place))
+    }
+
+    fn are_open(&self, sessions: &[SessionId]) -> Vec<bool> {
+        let open = |registry: &Registry| {
+            sessions
+                .iter()
+                .map(|id| registry.is_session_open(id))
+                .collect()
+        };
+        self.handle.view(open)
     }
 
     fn overdue(&self, now_ms: u64) -> Vec<JobId> {

@@ -55,7 +55,7 @@ fn dev_options(arguments: DevArguments) -> DevOptions {
 
 fn run_code(error: &RunError) -> u8 {
     match error {
-        RunError::Endpoint(_) => USAGE,
+        RunError::NoEndpoint | RunError::Endpoint(_) => USAGE,
         RunError::Listen { .. }
         | RunError::Client(_)
         | RunError::Registry(_)

@@ -197,24 +197,9 @@ impl Node {
 impl Config {
     /// Every field empty: what the table's defaults are bound to.
     pub(super) fn blank() -> Self {
-        let nowhere = Address::new("", 0);
         Self {
-            node: Node {
-                id: NodeId(0),
-                data_dir: PathBuf::new(),
-                http: nowhere.clone(),
-                advertise_http: None,
-                grpc: nowhere,
-                advertise_grpc: None,
-            },
-            cluster: Cluster {
-                name: String::new(),
-                peers: BTreeMap::new(),
-                heartbeat: Duration::ZERO,
-                election_min: Duration::ZERO,
-                election_max: Duration::ZERO,
-                lease: Duration::ZERO,
-            },
+            node: Node::blank(),
+            cluster: Cluster::blank(),
             session: Session {
                 mode: Mode::Unspecified,
                 max_sessions: 0,
@@ -231,17 +216,7 @@ impl Config {
                 retention_statements: 0,
                 replicas: 0,
             },
-            limits: Limits {
-                body_bytes: 0,
-                code_bytes: 0,
-                queued_bytes: 0,
-                header_bytes: 0,
-                concurrent_requests: 0,
-                open_streams: 0,
-                statements_per_session: 0,
-                statements_per_user: 0,
-                request_timeout: Duration::ZERO,
-            },
+            limits: Limits::blank(),
             http: Http {
                 cors_origins: Vec::new(),
             },
@@ -256,6 +231,49 @@ impl Config {
                 conf: BTreeMap::new(),
             },
             pools: Vec::new(),
+        }
+    }
+}
+
+impl Node {
+    fn blank() -> Self {
+        let nowhere = Address::new("", 0);
+        Self {
+            id: NodeId(0),
+            data_dir: PathBuf::new(),
+            http: nowhere.clone(),
+            advertise_http: None,
+            grpc: nowhere,
+            advertise_grpc: None,
+        }
+    }
+}
+
+impl Cluster {
+    fn blank() -> Self {
+        Self {
+            name: String::new(),
+            peers: BTreeMap::new(),
+            heartbeat: Duration::ZERO,
+            election_min: Duration::ZERO,
+            election_max: Duration::ZERO,
+            lease: Duration::ZERO,
+        }
+    }
+}
+
+impl Limits {
+    fn blank() -> Self {
+        Self {
+            body_bytes: 0,
+            code_bytes: 0,
+            queued_bytes: 0,
+            header_bytes: 0,
+            concurrent_requests: 0,
+            open_streams: 0,
+            statements_per_session: 0,
+            statements_per_user: 0,
+            request_timeout: Duration::ZERO,
         }
     }
 }

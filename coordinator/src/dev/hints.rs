@@ -12,6 +12,8 @@ pub(super) struct Hints<'a> {
     /// Whether `mydata` and `large_table` were made.
     pub(super) tables: bool,
     pub(super) spark_ui: &'a str,
+    /// How this program was called.
+    pub(super) libra: &'a str,
 }
 
 /// One example: where, what, in which pool.
@@ -67,7 +69,7 @@ const TABLES: Example = Example {
 
 /// Writes them.
 pub(super) fn hints(of: &Hints<'_>) -> String {
-    let base = of.base;
+    let (base, libra) = (of.base, of.libra);
     let mut text = format!(
         "\nlibra is ready: {base}/swagger-ui   Spark's own view: {}/jobs/\n\
          Ctrl-C ends everything. Paste into other terminals; the first line of each submits, the \
@@ -89,8 +91,10 @@ pub(super) fn hints(of: &Hints<'_>) -> String {
         text,
         "\n# All rows as CSV, the statements, the session\n\
          curl -s -H 'Accept: text/csv' \"{base}/api/v1/statements/$JOB/result\"\n\
-         curl -s '{base}/api/v1/statements'\n\
-         curl -s '{base}/api/v1/sessions'\n"
+         curl -s '{base}/api/v1/statements'; echo\n\
+         curl -s '{base}/api/v1/sessions'; echo\n\
+         \n# The same without curl\n\
+         {libra} sql --url {base} -e 'SHOW TABLES'\n"
     );
     text
 }
@@ -110,7 +114,7 @@ fn write_example(text: &mut String, base: &str, example: &Example) {
          -H 'Content-Type: application/json' \
          -d '{{\"code\": \"{code}\", \"kind\": \"sql\", \"pool\": \"{pool}\"}}' \
          | sed -E 's/.*\"jobId\": *\"([^\"]+)\".*/\\1/'); echo \"$JOB\"\n\
-         curl -s \"{base}/api/v1/sessions/{session}/statements/$JOB?wait=60\"\n"
+         curl -s \"{base}/api/v1/sessions/{session}/statements/$JOB?wait=60\"; echo\n"
     );
 }
 
@@ -124,6 +128,7 @@ mod tests {
             mode,
             tables,
             spark_ui: "http://127.0.0.1:4040",
+            libra: "libra",
         })
     }
 

@@ -69,6 +69,14 @@ impl Places {
         Some(pyspark)
     }
 
+    /// Removes what an interrupted installation has left.
+    fn clear(&self) -> std::io::Result<()> {
+        remove(&self.venv)?;
+        remove(&self.temporary)?;
+        std::fs::create_dir_all(&self.temporary)?;
+        File::create(&self.log).map(|_| ())
+    }
+
     fn mark(&self) -> std::io::Result<()> {
         let new = self.venv.join(format!("{MARKER}.new"));
         std::fs::write(&new, PYSPARK_VERSION)?;
@@ -142,15 +150,10 @@ pub(super) async fn install(
     }
     let began = Instant::now();
     console.say(&format!(
-        "installing pyspark {PYSPARK_VERSION} in {} (once; about 460 MB to download, 0.6 GB on disk)",
+        "installing pyspark {PYSPARK_VERSION} in {} (once; about 460 MB to download, 0.5 GB on disk)",
         places.venv.display()
     ));
-    for folder in [&places.venv, &places.temporary] {
-        remove(folder).map_err(files(folder))?;
-    }
-    std::fs::create_dir_all(&places.temporary).map_err(files(&places.temporary))?;
-    File::create(&places.log).map_err(files(&places.log))?;
-
+    places.clear().map_err(files(&places.venv))?;
     let step = console.step("making a virtual environment");
     run(places, python, python, &["-m", "venv"], true, &step).await?;
     let own = places.venv.join("bin/python");

@@ -1,8 +1,8 @@
 //! `libra dev`: a Spark Connect server and a coordinator on this machine with one command.
 //!
 //! In order: [`checks`] (everything that is missing, at once, before anything long), [`install`]
-//! (the pinned pyspark, which ships the whole server), [`spark`] (the server, under a [`guard`]
-//! that ends it however this process ends), the coordinator in this process, [`tables`] of the
+//! (the pinned pyspark, which ships the whole server), [`plugin`] (what hands it Libra's pools),
+//! [`spark`] (the server, under a [`guard`] that ends it however this process ends), the coordinator in this process, [`tables`] of the
 //! guide, [`hints`] to paste.
 //!
 //! **Invariant:** nothing that it starts outlives it, and it listens on 127.0.0.1 only.
@@ -15,6 +15,7 @@ mod error;
 mod guard;
 mod hints;
 mod install;
+mod plugin;
 mod ports;
 mod session;
 mod spark;

@@ -11,6 +11,7 @@ use super::checks::{self, Found, Plan};
 use super::console::Console;
 use super::hints::{Hints, hints};
 use super::install::{self, Places, Pyspark};
+use super::plugin;
 use super::ports::Ports;
 use super::spark::{self, Server};
 use super::tables::Rest;
@@ -79,6 +80,8 @@ pub async fn dev(
 struct Prepared {
     loaded: Loaded,
     pyspark: Pyspark,
+    /// What hands Libra's pools to Spark, if it could be built.
+    plugin: Option<PathBuf>,
     memory: Option<u64>,
     spark_port: u16,
     spark_ui_port: u16,
@@ -99,6 +102,7 @@ async fn prepare(
     let cache = cache(environment)?;
     let places = Places::in_cache(&cache);
     let (pyspark, found) = pyspark(&places, &cache, true, environment, console).await?;
+    let plugin = plugin::jar(&cache, &pyspark, environment, console).await;
 
     let config = &mut loaded.config;
     let mut ports = Ports::default();
@@ -117,6 +121,7 @@ async fn prepare(
     Ok(Prepared {
         loaded,
         pyspark,
+        plugin,
         memory: found.memory,
         spark_port,
         spark_ui_port,
@@ -217,6 +222,7 @@ async fn start_spark(prepared: &Prepared, console: Console) -> Result<Server, De
     let folder = std::path::absolute(&folder).unwrap_or(folder);
     let options = spark::Options {
         pyspark: &prepared.pyspark,
+        plugin: prepared.plugin.as_deref(),
         folder,
         port: prepared.spark_port,
         ui_port: prepared.spark_ui_port,
@@ -291,8 +297,15 @@ async fn first_steps(prepared: &Prepared, log: &Path, console: Console) -> Resul
         mode: config.session.mode,
         tables: prepared.tables,
         spark_ui: &format!("http://127.0.0.1:{}", prepared.spark_ui_port),
+        libra: &program(),
     }));
     Ok(())
+}
+
+/// How this program was called, for a line to paste.
+fn program() -> String {
+    let path = std::env::args_os().next().unwrap_or_else(|| "libra".into());
+    path.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

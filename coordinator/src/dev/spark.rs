@@ -13,6 +13,7 @@ use super::DevError;
 use super::console::Console;
 use super::guard::{Guarded, Program, tail};
 use super::install::Pyspark;
+use super::plugin;
 
 /// What the server's log says once it takes requests.
 const STARTED: &str = "Spark Connect server started at";
@@ -29,6 +30,8 @@ const SERVER_CLASS: &str = "org.apache.spark.sql.connect.service.SparkConnectSer
 /// What the server is started with.
 pub(super) struct Options<'a> {
     pub(super) pyspark: &'a Pyspark,
+    /// The jar that hands it Libra's pools.
+    pub(super) plugin: Option<&'a Path>,
     /// Its folder; what earlier starts left there is removed.
     pub(super) folder: PathBuf,
     pub(super) port: u16,
@@ -209,12 +212,36 @@ fn conf_of(options: &Options<'_>) -> BTreeMap<String, String> {
         .conf
         .iter()
         .map(|(key, value)| (key.clone(), value.clone()));
-    chosen
+    let mut conf: BTreeMap<String, String> = chosen
         .into_iter()
         .map(own)
         .chain(users)
         .chain(fixed.into_iter().map(own))
-        .collect()
+        .collect();
+    if let Some(jar) = options.plugin {
+        add(
+            &mut conf,
+            "spark.driver.extraClassPath",
+            &jar.display().to_string(),
+            ':',
+        );
+        add(
+            &mut conf,
+            "spark.connect.grpc.interceptor.classes",
+            plugin::CLASS,
+            ',',
+        );
+    }
+    conf
+}
+
+/// Adds to a list that the user may have begun.
+fn add(conf: &mut BTreeMap<String, String>, key: &str, more: &str, separator: char) {
+    let list = conf.entry(key.to_owned()).or_default();
+    if !list.is_empty() {
+        list.push(separator);
+    }
+    list.push_str(more);
 }
 
 /// A file of Java properties.
@@ -280,6 +307,7 @@ mod tests {
     ) -> Options<'a> {
         Options {
             pyspark,
+            plugin: None,
             folder: folder.path().to_owned(),
             port: 15_002,
             ui_port: 4_040,
@@ -311,6 +339,19 @@ mod tests {
         assert_eq!(all["spark.x"], "y");
         assert_eq!(all["spark.driver.memory"], "1g");
         assert_eq!(all["spark.scheduler.mode"], "FAIR");
+    }
+
+    #[test]
+    fn the_plugin_stands_beside_the_users_own() {
+        let (folder, pyspark) = (TempDir::new().unwrap(), no_pyspark());
+        let classes = "spark.connect.grpc.interceptor.classes".to_owned();
+        let conf = BTreeMap::from([(classes.clone(), "a.B".to_owned())]);
+        let mut options = options(&folder, &pyspark, &conf);
+        assert!(!conf_of(&options).contains_key("spark.driver.extraClassPath"));
+        options.plugin = Some(Path::new("/cache/p.jar"));
+        let all = conf_of(&options);
+        assert_eq!(all["spark.driver.extraClassPath"], "/cache/p.jar");
+        assert_eq!(all[&classes], "a.B,org.libra.spark.PoolInterceptor");
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use libra_proto::types::NodeId;
 
+use super::Reachability;
+
 /// How the service of a node works.
 #[derive(Debug, Clone)]
 pub struct ServiceOptions {
@@ -13,6 +15,8 @@ pub struct ServiceOptions {
     pub cluster_name: String,
     /// The names of the Spark Connect endpoints, `sc://host:port`, without secrets.
     pub endpoints: Vec<String>,
+    /// Which of them take connections.
+    pub reachability: Reachability,
     /// The longest statement text, in bytes (`libra.limits.code-bytes`).
     pub code_bytes: usize,
     /// Idle timeout of a session that does not say its own; zero = never.
@@ -30,6 +34,7 @@ impl ServiceOptions {
         Self {
             node_id,
             cluster_name: cluster_name.into(),
+            reachability: Reachability::new(endpoints.iter().cloned()),
             endpoints,
             code_bytes: 256 << 10,
             session_timeout: Duration::from_secs(30 * 60),

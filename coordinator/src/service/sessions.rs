@@ -1,6 +1,6 @@
 //! Making, reading and closing sessions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libra_proto::registry::{CloseSession, Mode, SessionState, applied, command};
@@ -162,29 +162,6 @@ impl Service {
         }
         self.read_index(patience).await?;
         read().ok_or_else(not_ready)
-    }
-
-    /// The endpoint with the fewest live sessions; the first of equals.
-    pub(super) fn least_used_endpoint(&self) -> Result<String, ServiceError> {
-        let endpoints = &self.inner.options.endpoints;
-        if let [only] = endpoints.as_slice() {
-            return Ok(only.clone());
-        }
-        let used = self.view(|registry| {
-            let mut used: HashMap<String, usize> = HashMap::new();
-            for session in registry
-                .sessions_after(None)
-                .filter(|s| s.state().is_live())
-            {
-                *used.entry(session.endpoint.clone()).or_default() += 1;
-            }
-            used
-        });
-        let load = |endpoint: &&String| used.get(*endpoint).copied().unwrap_or_default();
-        let least = endpoints.iter().min_by_key(load).cloned();
-        least.ok_or_else(|| ServiceError::Internal {
-            cause: "no Spark endpoint is configured".to_owned(),
-        })
     }
 }
 

@@ -194,7 +194,7 @@ impl Service {
         Ok(CreateSession {
             session_id,
             user: user.to_string(),
-            endpoint: self.least_used_endpoint()?,
+            endpoint: self.next_endpoint()?,
             owner_node: self.inner.options.node_id.0,
             spark_session_id: Uuid::new_v4().to_string(),
             conf,

@@ -8,7 +8,6 @@ mod probes;
 
 use std::time::Duration;
 
-use libra_actors::spark::Endpoint;
 use libra_proto::registry::Mode;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -17,6 +16,7 @@ use crate::adapters::RaftRegistry;
 use crate::bootstrap;
 use crate::config::Config;
 use crate::results::ResultStore;
+use crate::service::Service;
 
 pub(crate) use probes::Probes;
 
@@ -24,25 +24,32 @@ pub(crate) use probes::Probes;
 const SHARED_SESSION_EVERY: Duration = Duration::from_secs(10);
 
 /// The upkeep of a running node; ends when dropped.
-pub(crate) struct Upkeep(#[expect(dead_code, reason = "held for its drop")] JoinSet<()>);
+pub(crate) struct Upkeep(JoinSet<()>);
+
+impl Upkeep {
+    /// Takes one more task, which ends with the others.
+    pub(crate) fn also(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(task);
+    }
+}
 
 /// Starts the upkeep.
 pub(crate) fn start(
     config: &Config,
-    endpoints: &[Endpoint],
+    service: Service,
     registry: RaftRegistry,
     results: ResultStore,
 ) -> Upkeep {
     let mut tasks = JoinSet::new();
     tasks.spawn(cleaner::run(registry.clone(), results));
-    if let (Mode::Shared, Some(endpoint)) = (config.session.mode, endpoints.first()) {
-        tasks.spawn(keep_shared_session(registry, endpoint.name().to_owned()));
+    if config.session.mode == Mode::Shared {
+        tasks.spawn(keep_shared_session(registry, service));
     }
     Upkeep(tasks)
 }
 
 /// Opens the shared session anew when it has failed: everybody depends on it.
-async fn keep_shared_session(registry: RaftRegistry, endpoint: String) {
+async fn keep_shared_session(registry: RaftRegistry, service: Service) {
     let mut clock = interval(SHARED_SESSION_EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -50,6 +57,9 @@ async fn keep_shared_session(registry: RaftRegistry, endpoint: String) {
         if registry.shared_session_is_live() {
             continue;
         }
+        let Ok(endpoint) = service.next_endpoint() else {
+            continue;
+        };
         match bootstrap::ensure_shared_session(&registry, &endpoint).await {
             Ok(()) => tracing::info!("the shared session is opened anew"),
             Err(error) => tracing::warn!(%error, "the shared session is not opened anew"),

@@ -1,20 +1,21 @@
-//! What `/actuator/health` shows of Spark and of the disk.
+//! What `/actuator/health` shows of Spark and of the disk, and where new sessions may go.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libra_actors::spark::Endpoint;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::config::Config;
-use crate::service::{ComponentHealth, HealthProbe};
+use crate::service::{ComponentHealth, HealthProbe, Reachability};
 
 /// How often an endpoint is knocked at.
-const EVERY: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_secs(2);
+/// How often is looked whether all have been tried.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long a knock may take.
 const LIMIT: Duration = Duration::from_secs(3);
 /// Free space below which the disk is shown as down; the registry refuses writes there too.
@@ -24,6 +25,8 @@ const LEAST_FREE_BYTES: u64 = 64 << 20;
 pub(crate) struct Probes {
     /// To be shown by the service.
     pub(crate) shown: Vec<Arc<dyn HealthProbe>>,
+    /// Which endpoints take connections.
+    pub(crate) reachability: Reachability,
     _tasks: JoinSet<()>,
 }
 
@@ -31,26 +34,32 @@ impl Probes {
     /// Starts to look at `endpoints` and at the disk of the data directory.
     pub(crate) fn start(config: &Config, endpoints: &[Endpoint]) -> Self {
         let mut tasks = JoinSet::new();
-        let mut known = Vec::new();
+        let names = endpoints.iter().map(|endpoint| endpoint.name().to_owned());
+        let reachability = Reachability::new(names);
         for endpoint in endpoints {
-            let reachable = Arc::new(AtomicBool::new(false));
-            known.push((endpoint.name().to_owned(), Arc::clone(&reachable)));
-            tasks.spawn(knock(endpoint.clone(), reachable));
+            tasks.spawn(knock(endpoint.clone(), reachability.clone()));
         }
         let disk = DiskProbe {
             data_dir: config.node.data_dir.clone(),
         };
         Self {
-            shown: vec![Arc::new(SparkProbe { known }), Arc::new(disk)],
+            shown: vec![Arc::new(SparkProbe(reachability.clone())), Arc::new(disk)],
+            reachability,
             _tasks: tasks,
+        }
+    }
+
+    /// Waits until every endpoint has been tried once.
+    pub(crate) async fn first_look(&self) {
+        let deadline = Instant::now() + LIMIT;
+        while !self.reachability.is_known() && Instant::now() < deadline {
+            sleep(LOOK).await;
         }
     }
 }
 
 /// Whether each endpoint takes connections.
-struct SparkProbe {
-    known: Vec<(String, Arc<AtomicBool>)>,
-}
+struct SparkProbe(Reachability);
 
 impl HealthProbe for SparkProbe {
     fn name(&self) -> &'static str {
@@ -60,16 +69,15 @@ impl HealthProbe for SparkProbe {
     /// Up as long as one endpoint is.
     fn check(&self) -> ComponentHealth {
         let mut health = ComponentHealth::default();
-        for (name, reachable) in &self.known {
-            let reachable = reachable.load(Ordering::Relaxed);
-            health.up |= reachable;
-            health = health.with(name, if reachable { "UP" } else { "DOWN" });
+        for (name, up) in self.0.all() {
+            health.up |= up;
+            health = health.with(name, if up { "UP" } else { "DOWN" });
         }
         health
     }
 }
 
-async fn knock(endpoint: Endpoint, reachable: Arc<AtomicBool>) {
+async fn knock(endpoint: Endpoint, reachability: Reachability) {
     let mut clock = interval(EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -77,7 +85,7 @@ async fn knock(endpoint: Endpoint, reachable: Arc<AtomicBool>) {
         let address = (endpoint.host(), endpoint.port());
         let connected = timeout(LIMIT, TcpStream::connect(address)).await;
         let up = matches!(connected, Ok(Ok(_)));
-        if reachable.swap(up, Ordering::Relaxed) != up {
+        if reachability.set(endpoint.name(), up) {
             tracing::info!(endpoint = endpoint.name(), up, "Spark Connect endpoint");
         }
     }

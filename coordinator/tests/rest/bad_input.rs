@@ -236,6 +236,7 @@ fn bad_bodies() -> Vec<Case> {
         ("{", "body"),
         ("nonsense", "body"),
         ("[]", "body"),
+        (r#"["SELECT 1",null,null,null,null,null]"#, "body"),
         ("null", "body"),
         ("1", "body"),
         ("\"SELECT 1\"", "body"),

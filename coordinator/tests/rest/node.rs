@@ -304,7 +304,6 @@ fn schema() -> DataType {
                 data_type::Kind::String(data_type::String::default()),
             ),
         ],
-        ..data_type::Struct::default()
     };
     DataType {
         kind: Some(data_type::Kind::Struct(columns)),

@@ -7,6 +7,6 @@ mod ids;
 mod transitions;
 
 pub use change::Change;
-pub use demand::{EndpointDemand, PoolDemand};
+pub use demand::{EndpointDemand, Place, PoolDemand, Stand, Standing};
 pub use error_class::ErrorClass;
 pub use ids::{Epoch, InvalidId, JobId, NodeId, SessionId, UserName};

@@ -1,40 +1,99 @@
 //! Slots: how many are taken, who may have the next one, and what waits.
 
-use libra_proto::registry::{PoolRecord, StatementRecord};
-use libra_proto::types::{EndpointDemand, JobId, PoolDemand};
+use libra_proto::registry::{PoolRecord, StatementRecord, StatementState};
+use libra_proto::types::{EndpointDemand, JobId, Place, PoolDemand, SessionId, Stand, Standing};
 
-use super::indexes::{Endpoint, Lane};
-use super::state::Registry;
+use super::indexes::Lane;
+use super::state::{Registry, is_open};
+
+/// How far back [`Registry::backlog`] looks for who was served last.
+const RECENT_ENDS: usize = 1_000;
 
 impl Registry {
-    /// What waits for slots, by endpoint: only endpoints with a free slot and a queued statement
-    /// that may take it. A pool's head is no longer than the free slots, nor than what the pool's
-    /// own limit leaves.
-    #[must_use]
-    pub fn demand(&self) -> Vec<EndpointDemand> {
-        let endpoints = self.index.endpoints.iter();
-        endpoints
-            .filter_map(|(name, endpoint)| self.endpoint_demand(name, endpoint))
-            .collect()
+    /// The endpoints that have something queued or a slot taken, by name.
+    pub fn endpoints_in_use(&self) -> impl Iterator<Item = &str> {
+        self.index.endpoints.keys().map(String::as_str)
     }
 
-    fn endpoint_demand(&self, name: &str, endpoint: &Endpoint) -> Option<EndpointDemand> {
-        let slots = self.slots();
-        let free = slots.checked_sub(endpoint.taken).filter(|free| *free > 0)?;
-        let pools: Vec<PoolDemand> = endpoint
-            .lanes
-            .iter()
-            .filter_map(|(pool, lane)| Some(pool_demand(self.records.pools.get(pool)?, lane, free)))
-            .collect();
-        pools
-            .iter()
-            .any(|pool| !pool.head.is_empty())
-            .then(|| EndpointDemand {
-                endpoint: name.to_owned(),
-                slots,
-                taken: endpoint.taken,
-                pools,
+    /// What waits for slots on one endpoint, and how many are taken.
+    #[must_use]
+    pub fn demand(&self, endpoint: &str) -> EndpointDemand {
+        let order = self.records.settings.map(|s| s.scheduler_mode());
+        let lanes = self.index.endpoints.get(endpoint);
+        let pools = lanes.into_iter().flat_map(|endpoint| &endpoint.lanes);
+        EndpointDemand {
+            slots: self.slots(),
+            taken: lanes.map_or(0, |endpoint| endpoint.taken),
+            order: order.unwrap_or_default(),
+            pools: pools
+                .filter_map(|(pool, lane)| Some(pool_demand(self.records.pools.get(pool)?, lane)))
+                .collect(),
+        }
+    }
+
+    /// Where the statement queues, or queued; `None` once it is forgotten.
+    #[must_use]
+    pub fn place(&self, job: JobId) -> Option<Place> {
+        self.statement(job).map(|statement| Place {
+            endpoint: statement.endpoint.clone(),
+            pool: statement.pool.clone(),
+        })
+    }
+
+    /// How the statement stands with its pool; `None` once it is forgotten.
+    #[must_use]
+    pub fn standing(&self, job: JobId) -> Option<Standing> {
+        let statement = self.statement(job)?;
+        Some(Standing {
+            job,
+            user: statement.user.clone(),
+            session: statement.session_id.parse().ok()?,
+            stand: self.stand(job, statement),
+            started_at_ms: statement.started_at_ms,
+        })
+    }
+
+    fn stand(&self, job: JobId, statement: &StatementRecord) -> Stand {
+        match statement.state() {
+            StatementState::Queued => Stand::Waiting {
+                open: self.lets_start(statement),
+            },
+            StatementState::Running => Stand::Holding,
+            StatementState::Succeeded | StatementState::Failed | StatementState::Cancelled
+                if self.records.cleanups.contains_key(&job) =>
+            {
+                Stand::Holding
+            }
+            StatementState::Succeeded
+            | StatementState::Failed
+            | StatementState::Cancelled
+            | StatementState::Unspecified => Stand::Ended,
+        }
+    }
+
+    /// All that a pool of one endpoint is made of: its statements that wait or hold a slot, and
+    /// those among the newest [`RECENT_ENDS`] ends, which tell who was served last.
+    #[must_use]
+    pub fn backlog(&self, place: &Place) -> Vec<Standing> {
+        let sessions = self.index.sessions.values();
+        let active = sessions.flat_map(|jobs| jobs.active.iter().chain(&jobs.cleanups).copied());
+        let ended = self.index.ended.iter().rev().take(RECENT_ENDS);
+        let ended = ended
+            .map(|(_, job)| *job)
+            .filter(|job| !self.records.cleanups.contains_key(job));
+        let ours = |job: &JobId| {
+            self.statement(*job).is_some_and(|statement| {
+                statement.endpoint == place.endpoint && statement.pool == place.pool
             })
+        };
+        let jobs = active.chain(ended).filter(ours);
+        jobs.filter_map(|job| self.standing(job)).collect()
+    }
+
+    /// Whether statements of the session may run.
+    #[must_use]
+    pub fn is_session_open(&self, id: &SessionId) -> bool {
+        self.session(id).is_some_and(is_open)
     }
 
     /// How many statements may run at once on one endpoint; 0 before the settings are seeded.
@@ -87,14 +146,14 @@ fn room_in_pool(pool: &PoolRecord, taken: u32) -> u32 {
     }
 }
 
-fn pool_demand(pool: &PoolRecord, lane: &Lane, free: u32) -> PoolDemand {
-    let room = free.min(room_in_pool(pool, lane.taken));
+fn pool_demand(pool: &PoolRecord, lane: &Lane) -> PoolDemand {
     PoolDemand {
         name: pool.name.clone(),
         weight: pool.weight,
         min_share: pool.min_share,
         max_running: (pool.max_running != 0).then_some(pool.max_running),
+        order: pool.scheduling_mode(),
         running: lane.taken,
-        head: lane.eligible.iter().copied().take(room as usize).collect(),
+        eligible: u32::try_from(lane.eligible.len()).unwrap_or(u32::MAX),
     }
 }

@@ -127,7 +127,8 @@ impl Registry {
         }
     }
 
-    fn lets_start(&self, statement: &StatementRecord) -> bool {
+    /// Whether the statement's session lets it start.
+    pub(super) fn lets_start(&self, statement: &StatementRecord) -> bool {
         self.records
             .sessions
             .get(&statement.session_id)

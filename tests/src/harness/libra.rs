@@ -3,7 +3,7 @@
 //! **Invariant:** the binary is the one beside the test's own executable, never one that happens
 //! to be on the path. Ports and data directory stay the same over kills and restarts.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 

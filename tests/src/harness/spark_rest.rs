@@ -3,6 +3,7 @@
 //! **Invariant:** only reads. An execution is counted by a literal in its plan, never by its
 //! description, which Spark cuts.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -26,6 +27,9 @@ pub struct Execution {
     /// The physical plan, with its literals.
     #[serde(default)]
     pub plan_description: String,
+    /// The Spark jobs of it that have ended well.
+    #[serde(default)]
+    pub success_job_ids: Vec<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,9 +39,23 @@ struct Application {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct Job {
+    job_id: u64,
+    stage_ids: Vec<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Stage {
+    stage_id: u64,
     #[serde(default)]
     scheduling_pool: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Environment {
+    spark_properties: Vec<(String, String)>,
 }
 
 /// A reader of one Spark UI.
@@ -89,14 +107,22 @@ impl SparkRest {
     /// # Errors
     /// When the UI does not answer, or answers something else.
     pub async fn executions_of(&self, marker: Marker) -> Result<Vec<Execution>> {
-        let app = self.application().await?;
         let literal = marker.to_string();
-        let query = "details=true&planDescription=true&offset=0&length=100000";
-        let all: Vec<Execution> = self.get(&format!("/{app}/sql?{query}")).await?;
+        let all = self.all_executions().await?;
         Ok(all
             .into_iter()
             .filter(|e| e.plan_description.contains(&literal))
             .collect())
+    }
+
+    /// All SQL executions that Spark still lists: the last thousand, by default.
+    ///
+    /// # Errors
+    /// When the UI does not answer, or answers something else.
+    pub async fn all_executions(&self) -> Result<Vec<Execution>> {
+        let app = self.application().await?;
+        let query = "details=true&planDescription=true&offset=0&length=100000";
+        self.get(&format!("/{app}/sql?{query}")).await
     }
 
     /// How often Spark began to run the statement with this marker.
@@ -137,6 +163,43 @@ impl SparkRest {
             "Spark ran {marker} {counted} times, not {times}"
         );
         Ok(())
+    }
+
+    /// The server's own value of a setting, if it was given one.
+    ///
+    /// # Errors
+    /// When the UI does not answer, or answers something else.
+    pub async fn setting(&self, key: &str) -> Result<Option<String>> {
+        let app = self.application().await?;
+        let environment: Environment = self.get(&format!("/{app}/environment")).await?;
+        let mut settings = environment.spark_properties.into_iter();
+        let found = settings.find(|(name, _)| name == key);
+        Ok(found.map(|(_, value)| value))
+    }
+
+    /// Scheduling pools of the stages of the ended statement with this marker.
+    ///
+    /// # Errors
+    /// When the UI does not answer, or answers something else.
+    pub async fn pools_of(&self, marker: Marker) -> Result<BTreeSet<String>> {
+        let app = self.application().await?;
+        let executions = self.executions_of(marker).await?;
+        let jobs: Vec<Job> = self.get(&format!("/{app}/jobs")).await?;
+        let stages: Vec<Stage> = self.get(&format!("/{app}/stages")).await?;
+        let is_of = |job: &Job| {
+            let mut ids = executions.iter().flat_map(|e| &e.success_job_ids);
+            ids.any(|id| *id == job.job_id)
+        };
+        let of_it: BTreeSet<u64> = jobs
+            .into_iter()
+            .filter(is_of)
+            .flat_map(|job| job.stage_ids)
+            .collect();
+        Ok(stages
+            .into_iter()
+            .filter(|stage| of_it.contains(&stage.stage_id))
+            .map(|stage| stage.scheduling_pool)
+            .collect())
     }
 
     /// Scheduling pools of the stages that run now, one entry per stage.

@@ -1,8 +1,8 @@
 //! Between Spark Connect's messages and the engine's calls.
 
 use libra_proto::spark::{
-    self, config_request, config_request::operation::OpType, execute_plan_request, interrupt_request,
-    plan, relation, release_execute_request,
+    self, config_request, config_request::operation::OpType, execute_plan_request,
+    interrupt_request, plan, relation, release_execute_request,
 };
 use spark::get_status_response::operation_status::OperationState as WireState;
 

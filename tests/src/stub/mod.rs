@@ -4,7 +4,7 @@
 //! - [`engine`]: what Spark does, as a state machine; the simulator drives it without a network.
 //! - [`rows`]: the Arrow batches that statements answer with.
 //! - [`server`]: the engine behind tonic, on a listener with scripted faults ([`net`], [`faults`]).
-//! - [`control`]: the HTTP/JSON side door of the `stub-spark` process.
+//! - [`control`]: the HTTP/JSON side door of the `stub-spark` process, [`process`] its client.
 //! - [`conformance`]: the scenarios that hold stub and real Spark to the same behaviour.
 //!
 //! **Invariant:** the engine decides, the server only carries: no rule of Spark's lives outside
@@ -15,6 +15,7 @@ pub mod control;
 pub mod engine;
 pub mod faults;
 pub mod net;
+pub mod process;
 pub mod rows;
 pub mod server;
 
@@ -22,3 +23,5 @@ mod convert;
 mod service;
 mod status;
 mod streaming;
+#[cfg(test)]
+mod tests;

@@ -168,9 +168,7 @@ impl Content {
                     let row = i64::try_from(row).unwrap_or(i64::MAX);
                     first.wrapping_add(step.wrapping_mul(row))
                 };
-                Arc::new(Int64Array::from_iter_values(
-                    (start..start + rows).map(row),
-                ))
+                Arc::new(Int64Array::from_iter_values((start..start + rows).map(row)))
             }
         }
     }
@@ -197,9 +195,8 @@ mod tests {
         let mut reader = StreamReader::try_new(bytes.as_ref(), None).unwrap();
         let batch = reader.next().unwrap().unwrap();
         assert!(reader.next().is_none());
-        let ids = arrow_array::cast::as_primitive_array::<arrow_array::types::Int64Type>(
-            batch.column(0),
-        );
+        let ids =
+            arrow_array::cast::as_primitive_array::<arrow_array::types::Int64Type>(batch.column(0));
         assert_eq!(ids.values(), &[25, 27, 29]);
     }
 

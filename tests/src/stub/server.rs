@@ -106,7 +106,9 @@ impl Shared {
             Ok::<_, RpcError>(attached)
         })?;
         let shared = self.clone();
-        Ok(Responses::new(shared, attached, session_id, woken, cut_after))
+        Ok(Responses::new(
+            shared, attached, session_id, woken, cut_after,
+        ))
     }
 
     pub(super) fn poll(&self, stream: StreamId) -> Step {

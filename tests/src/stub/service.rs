@@ -149,7 +149,9 @@ impl SparkConnectService for Service {
     ) -> Result<Response<AnalyzePlanResponse>, Status> {
         let (request, caller) = opened!(request);
         let Some(Analyze::SparkVersion(_)) = request.analyze else {
-            return Err(Status::unimplemented("the stub analyses spark_version only"));
+            return Err(Status::unimplemented(
+                "the stub analyses spark_version only",
+            ));
         };
         let (server_side_session_id, version) = self
             .call(Method::AnalyzePlan, move |engine, now| {
@@ -253,7 +255,10 @@ impl SparkConnectService for Service {
             .await?;
         Ok(Response::new(FetchErrorDetailsResponse {
             // As Spark: a session id comes only with an error.
-            session_id: found.as_ref().map(|_| request.session_id).unwrap_or_default(),
+            session_id: found
+                .as_ref()
+                .map(|_| request.session_id)
+                .unwrap_or_default(),
             server_side_session_id,
             root_error_idx: found.as_ref().map(|_| 0),
             errors: found.iter().map(detailed).collect(),
@@ -273,10 +278,12 @@ impl SparkConnectService for Service {
             .await?;
         let operation_statuses = states
             .into_iter()
-            .map(|(operation_id, state)| get_status_response::OperationStatus {
-                operation_id,
-                state: convert::state(state).into(),
-            })
+            .map(
+                |(operation_id, state)| get_status_response::OperationStatus {
+                    operation_id,
+                    state: convert::state(state).into(),
+                },
+            )
             .collect();
         Ok(Response::new(GetStatusResponse {
             session_id: request.session_id,

@@ -195,7 +195,7 @@ impl Client {
                 Err(source) if source.is_connect() && matches!(nobody, Nobody::Fail) => {
                     return Err(SqlError::Unreachable {
                         url: self.base.clone(),
-                        source,
+                        cause: root(&source),
                     });
                 }
                 Err(_) if Instant::now() < deadline => RETRY_AFTER,
@@ -204,6 +204,11 @@ impl Client {
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// The error beneath all others: what the system said.
+fn root(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), root)
 }
 
 fn is_passing(status: StatusCode) -> bool {

@@ -8,14 +8,14 @@ use thiserror::Error;
 pub(super) enum SqlError {
     /// There is nobody at the URL.
     #[error(
-        "cannot reach {url}: is `libra serve` or `libra dev` running there? (--url, LIBRA_URL)"
+        "cannot reach {url} ({cause}): is `libra serve` or `libra dev` running there? The address \
+         is set by --url or LIBRA_URL"
     )]
     Unreachable {
         /// The coordinator's URL.
         url: String,
-        /// What happened.
-        #[source]
-        source: reqwest::Error,
+        /// What happened, in the system's words.
+        cause: String,
     },
     /// The connection failed for longer than retries make sense.
     #[error("{doing}")]
@@ -73,14 +73,29 @@ pub(super) enum SqlError {
 }
 
 fn problem_text(problem: &Value) -> String {
-    let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
+    let text = |name: &str| problem[name].as_str().unwrap_or_default();
     let mut line = format!("{}: {}", text("code"), text("detail"));
-    for error in problem["errors"].as_array().into_iter().flatten() {
-        let part = |name: &str| error[name].as_str().unwrap_or_default();
-        let (field, value, allowed) = (part("field"), part("value"), part("allowed"));
-        line.push_str(&format!("\n  {field}: {value}; allowed: {allowed}"));
+    let errors = problem["errors"].as_array().map_or(&[][..], Vec::as_slice);
+    // The detail tells all of a single one.
+    if errors.len() > 1 {
+        for error in errors {
+            line.push_str(&format!(
+                "\n  {}: {}; allowed: {}",
+                plain(&error["field"]),
+                plain(&error["value"]),
+                plain(&error["allowed"])
+            ));
+        }
     }
     line
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
 }
 
 fn failure_text(statement: &Value) -> String {
@@ -127,11 +142,10 @@ mod tests {
     #[test]
     fn refusals_name_fields() {
         let problem = json!({"code": "invalid", "detail": "no", "errors": [
-            {"field": "pool", "value": "x", "allowed": "default"}
+            {"field": "pool", "value": "x", "allowed": ["default", "a"]},
+            {"field": "kind", "value": 1, "allowed": "sql"}
         ]});
-        assert_eq!(
-            problem_text(&problem),
-            "invalid: no\n  pool: x; allowed: default"
-        );
+        let expected = "invalid: no\n  pool: x; allowed: default, a\n  kind: 1; allowed: sql";
+        assert_eq!(problem_text(&problem), expected);
     }
 }

@@ -33,6 +33,9 @@ pub(super) fn split(text: &str) -> Script {
     let mut at = 0;
     while let Some(token) = next_token(text, at) {
         at = token.end;
+        if token.kind == Kind::Semicolon {
+            current.settle_end();
+        }
         if token.kind == Kind::Semicolon && current.depth == 0 {
             if current.has_code {
                 script
@@ -57,6 +60,8 @@ struct Current {
     has_code: bool,
     /// It ends in a string or a comment that is not closed.
     is_open: bool,
+    /// It began with a label, `name:`.
+    has_label: bool,
     /// It began with BEGIN, maybe after a label.
     is_block: bool,
     /// BEGINs and CASEs without their END.
@@ -76,7 +81,11 @@ impl Current {
                 self.is_open |= !closed;
                 self.code();
             }
-            Kind::Semicolon | Kind::Other => self.code(),
+            Kind::Semicolon => self.code(),
+            Kind::Other => {
+                self.has_label |= self.words == 1 && &text[token.start..token.end] == ":";
+                self.code();
+            }
             Kind::Word => {
                 let word = text[token.start..token.end].to_ascii_uppercase();
                 self.word(&word);
@@ -99,8 +108,8 @@ impl Current {
     fn word(&mut self, word: &str) {
         self.has_code = true;
         self.words += 1;
-        // A block may have a label, `name: BEGIN`.
-        self.is_block |= word == "BEGIN" && self.words <= 2;
+        let first = if self.has_label { 2 } else { 1 };
+        self.is_block |= word == "BEGIN" && self.words == first;
         if !self.is_block {
             return;
         }

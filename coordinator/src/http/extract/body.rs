@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::explain::explain;
+use super::explain::{explain, shown};
 use crate::http::Api;
 use crate::http::extract::accept::JSON;
 use crate::http::problem::Problem;
@@ -137,6 +137,11 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<JsonBody<T>, Pr
         let error = FieldError::new("body", shown, format!("JSON: {e}"));
         Problem::invalid(vec![error])
     })?;
+    // serde would take the fields of a struct from an array too, by their order.
+    if !parsed.is_object() {
+        let error = FieldError::new("body", shown(Some(&parsed)), "an object");
+        return Err(Problem::invalid(vec![error]));
+    }
     // Read from the text, not from `parsed`: only there a field given twice is seen.
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize(&mut reader) {
@@ -172,6 +177,7 @@ mod tests {
             "{",
             "{}",
             "[]",
+            "[\"a\"]",
             "null",
             "1",
             "\"x\"",

@@ -1,5 +1,8 @@
 //! One result file being written: blocking work.
 //!
+//! What is small is gathered first and written with the next large record, or the next sync: a small
+//! result is written once, as a whole.
+//!
 //! **Invariant:** bytes are only ever appended, and cut away only behind the last whole record; after
 //! a failed write or sync the file takes nothing more.
 
@@ -18,11 +21,15 @@ use super::Limits;
 use super::contents::{self, Contents, Decision};
 use super::format::{self, BadHeader, HEAD_LEN, Head, Kind};
 use super::index::Index;
+use super::names;
 use super::scan::{self, Stop};
 
 /// Bytes written but not synced at which [`ResultFile::append`] syncs: with one batch on top of it
 /// still far below the 10 MB that Spark can send again.
 const UNSYNCED_MOST: u64 = 2 << 20;
+
+/// Bytes that are gathered before they are written.
+const GATHERED_MOST: usize = 64 << 10;
 
 /// The longest damaged tail that may be cut away: what Spark has sent but can send again. A longer
 /// one is damage, not an unfinished write.
@@ -67,7 +74,10 @@ pub(crate) struct ResultFile {
     target: Target,
     contents: Contents,
     hash: Xxh3,
+    /// Length of the file with what is gathered.
     len: u64,
+    /// The end of the file that is not written yet.
+    gathered: Vec<u8>,
     unsynced: u64,
     name_synced: bool,
     failed: Option<StoreError>,
@@ -94,6 +104,7 @@ impl ResultFile {
             contents,
             hash: scanned.hash,
             len: scanned.good,
+            gathered: Vec::new(),
             unsynced: 0,
             name_synced: false,
             failed: None,
@@ -134,6 +145,14 @@ impl ResultFile {
         self.unsynced == 0
     }
 
+    /// Whether appending this part is done without the disk.
+    pub(crate) fn can_gather(&self, id: &str, part: &ResultPart) -> bool {
+        // A cut may follow with a record of its own.
+        let bytes = payload(part).len() + 2 * (HEAD_LEN + id.len());
+        self.gathered.len() + bytes <= GATHERED_MOST
+            && self.unsynced + (bytes as u64) < UNSYNCED_MOST
+    }
+
     /// Appends one response, unless it is a duplicate.
     pub(crate) fn append(&mut self, id: &str, part: &ResultPart) -> Result<Appended, StoreError> {
         self.check_usable()?;
@@ -160,13 +179,14 @@ impl ResultFile {
     /// Makes everything stored durable, the file's name included.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
         self.check_usable()?;
+        self.write_gathered()?;
         if self.unsynced > 0 {
             let synced = self.file.sync_data();
             self.check(synced)?;
             self.unsynced = 0;
         }
         if !self.name_synced {
-            let synced = sync_names(&self.target.path);
+            let synced = self.target.path.parent().map_or(Ok(()), names::sync);
             self.check(synced)?;
             self.name_synced = true;
         }
@@ -182,8 +202,6 @@ impl ResultFile {
                 .damaged("it has no end: neither `result_complete` nor a cut is stored"));
         }
         self.sync()?;
-        let synced = self.file.sync_all();
-        self.check(synced)?;
         Ok(ResultManifest {
             schema: self.contents.schema.clone().unwrap_or_default().into(),
             rows: self.contents.rows,
@@ -203,12 +221,11 @@ impl ResultFile {
     }
 
     fn store(&mut self, id: &str, part: &ResultPart) -> Result<(), StoreError> {
-        let (rows, payload) = match part {
-            ResultPart::Schema(schema) => (0, schema),
-            ResultPart::Batch { rows, data, .. } => (*rows, data),
-            ResultPart::Complete => (0, &Bytes::new()),
+        let rows = match part {
+            ResultPart::Batch { rows, .. } => *rows,
+            ResultPart::Schema(_) | ResultPart::Complete => 0,
         };
-        self.record(contents::kind(part), id, rows, payload)
+        self.record(contents::kind(part), id, rows, payload(part))
     }
 
     fn record(
@@ -233,12 +250,24 @@ impl ResultFile {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let written = self.file.write_all_at(bytes, self.len);
-        self.check(written)?;
+        if self.gathered.len() + bytes.len() <= GATHERED_MOST {
+            self.gathered.extend_from_slice(bytes);
+        } else {
+            self.write_gathered()?;
+            let written = self.file.write_all_at(bytes, self.len);
+            self.check(written)?;
+        }
         self.hash.update(bytes);
         self.len += bytes.len() as u64;
         self.unsynced += bytes.len() as u64;
         Ok(())
+    }
+
+    fn write_gathered(&mut self) -> Result<(), StoreError> {
+        let gathered = std::mem::take(&mut self.gathered);
+        let at = self.len - gathered.len() as u64;
+        let written = self.file.write_all_at(&gathered, at);
+        self.check(written)
     }
 
     /// After a failure the kernel may have dropped what it could not write: never go on.
@@ -255,16 +284,30 @@ impl ResultFile {
     }
 }
 
-fn open_or_create(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+fn payload(part: &ResultPart) -> &Bytes {
+    static NONE: Bytes = Bytes::new();
+    match part {
+        ResultPart::Schema(bytes) | ResultPart::Batch { data: bytes, .. } => bytes,
+        ResultPart::Complete => &NONE,
     }
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
+}
+
+fn open_or_create(path: &Path) -> io::Result<File> {
+    let open = || {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+    };
+    match (open(), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            names::create(folder)?;
+            open()
+        }
+        (opened, _) => opened,
+    }
 }
 
 fn check_cuttable(target: &Target, stop: &Stop, tail: u64) -> Result<(), StoreError> {
@@ -273,14 +316,6 @@ fn check_cuttable(target: &Target, stop: &Stop, tail: u64) -> Result<(), StoreEr
         return Err(target.damaged(format!(
             "{stop}; the {tail} bytes from there are no unfinished write"
         )));
-    }
-    Ok(())
-}
-
-/// Syncs the folder that names the file and the one that names that folder.
-fn sync_names(path: &Path) -> io::Result<()> {
-    for folder in path.ancestors().skip(1).take(2) {
-        File::open(folder)?.sync_all()?;
     }
     Ok(())
 }
@@ -307,12 +342,14 @@ mod tests {
         };
         // A descriptor that cannot be written through stands in for a disk that refuses.
         let writable = std::mem::replace(&mut file.file, File::open(&target.path).unwrap());
-        let failed = file.append("a", &ResultPart::Complete).unwrap_err();
+        assert!(file.can_gather("a", &ResultPart::Complete));
+        file.append("a", &ResultPart::Complete).unwrap();
+        let failed = file.sync().unwrap_err();
         assert!(matches!(failed, StoreError::Io { job: JobId(1), .. }));
         file.file = writable;
-        assert!(file.append("a", &ResultPart::Complete).is_err());
+        assert!(file.append("b", &ResultPart::Complete).is_err());
         assert!(file.sync().is_err());
         assert!(file.seal(Holder::default()).is_err());
-        assert_eq!(file.progress(), StoredProgress::default());
+        assert!(!file.is_synced());
     }
 }

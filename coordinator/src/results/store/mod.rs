@@ -19,6 +19,8 @@ pub(super) mod scan;
 mod writer;
 
 #[cfg(test)]
+mod port_tests;
+#[cfg(test)]
 mod tests;
 
 use std::io;

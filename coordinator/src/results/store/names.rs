@@ -12,8 +12,10 @@ use libra_proto::types::{Epoch, JobId};
 
 use super::StoredResult;
 
+const FOLDERS: u64 = 256;
+
 fn folder(dir: &Path, job: JobId) -> PathBuf {
-    dir.join(format!("{:02x}", job.0 % 256))
+    dir.join(format!("{:02x}", job.0 % FOLDERS))
 }
 
 /// Where a job's file of an epoch is.
@@ -26,13 +28,34 @@ fn parse(name: &str) -> Option<(JobId, Epoch)> {
     Some((job.parse().ok()?, Epoch(epoch.parse().ok()?)))
 }
 
-/// Makes the store's folder, durably.
+/// Makes the store's folder and all folders in it, durably: a writer has only its own name to sync.
 pub(crate) fn create_root(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
-    File::open(dir)?.sync_all()?;
+    for number in 0..FOLDERS {
+        made(fs::create_dir(folder(dir, JobId(number))))?;
+    }
+    sync(dir)?;
     dir.parent()
         .filter(|parent| !parent.as_os_str().is_empty())
-        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+        .map_or(Ok(()), sync)
+}
+
+/// Makes a folder that somebody has removed, durably.
+pub(crate) fn create(folder: &Path) -> io::Result<()> {
+    made(fs::create_dir(folder))?;
+    folder.parent().map_or(Ok(()), sync)
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn made(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
 }
 
 /// Removes all files of a job and counts them.

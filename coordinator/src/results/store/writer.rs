@@ -104,6 +104,11 @@ impl ResultWriter for Writer {
         response_id: &str,
         part: ResultPart,
     ) -> Result<Appended, StoreError> {
+        if let Some(file) = &mut self.file
+            && file.can_gather(response_id, &part)
+        {
+            return file.append(response_id, &part);
+        }
         let id = response_id.to_owned();
         self.with(move |file| file.append(&id, &part)).await
     }

@@ -159,6 +159,7 @@ impl Step<'_> {
         let jobs: Vec<JobId> = jobs.cleanups.iter().copied().filter(over).collect();
         for job in jobs {
             self.registry.remove_cleanup(job);
+            self.note_statement(job, id);
             self.note_session(id);
         }
     }

@@ -94,6 +94,7 @@ impl Step<'_> {
         let id = cleanup.session_id.clone();
         self.session_at(&id, command.epoch)?;
         self.registry.remove_cleanup(job);
+        self.note_statement(job, &id);
         self.note_session(&id);
         Ok(done(true))
     }

@@ -123,6 +123,13 @@ impl Bench {
         self.statement(job).state()
     }
 
+    /// How many statements of the pool could start if slots were free.
+    pub(super) fn eligible(&self, pool: &str) -> u32 {
+        let demand = self.registry.demand(ENDPOINT);
+        let found = demand.pools.iter().find(|found| found.name == pool);
+        found.map_or(0, |found| found.eligible)
+    }
+
     pub(super) fn error_class(&self, job: u64) -> &str {
         &self.statement(job).error.as_ref().unwrap().error_class
     }

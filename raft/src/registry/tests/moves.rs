@@ -112,11 +112,9 @@ impl Move {
     }
 
     fn some_jobs(&self, registry: &Registry) -> Vec<u64> {
-        let demand = registry.demand();
-        let heads = demand
-            .iter()
-            .flat_map(|endpoint| &endpoint.pools)
-            .flat_map(|pool| &pool.head);
+        let endpoints = registry.index.endpoints.values();
+        let lanes = endpoints.flat_map(|endpoint| endpoint.lanes.values());
+        let heads = lanes.flat_map(|lane| lane.eligible.iter().take(8));
         let overdue = registry.overdue(registry.clock_ms() + u64::from(self.later_ms), 3);
         let jobs = heads.chain(&overdue).copied().chain([self.job(registry)]);
         jobs.map(|job| job.0)

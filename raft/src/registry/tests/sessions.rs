@@ -137,10 +137,7 @@ fn opening_needs_the_epoch_and_the_spark_session_of_the_record() {
         (queued.state(), queued.spark_session_id.as_str()),
         (StatementState::Queued, "")
     );
-    assert!(
-        bench.registry.demand().is_empty(),
-        "nothing is eligible before the session is open"
-    );
+    assert_eq!(bench.eligible("default"), 0, "its session is not open yet");
     assert_eq!(bench.jobs(start(&[1])), [0; 0]);
     assert_eq!(
         bench.code(open("a", 2, "spark-a")),
@@ -161,18 +158,7 @@ fn opening_needs_the_epoch_and_the_spark_session_of_the_record() {
         1_000
     );
     assert_eq!(bench.statement(1).spark_session_id, "spark-a");
-    assert_eq!(
-        bench
-            .registry
-            .demand()
-            .first()
-            .unwrap()
-            .pools
-            .first()
-            .unwrap()
-            .head,
-        [JobId(1)]
-    );
+    assert_eq!(bench.eligible("default"), 1);
     bench.now += 1;
     assert!(!bench.changed(open("a", 1, "spark-a")), "the same again");
     let other = OpenSession {

@@ -11,23 +11,26 @@
 
 mod errors;
 mod failover;
-mod probe;
+pub(in crate::stub) mod probe;
 mod replay;
 mod sessions;
 mod statements;
 mod target;
 mod timeouts;
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use futures::StreamExt;
 use futures::future::BoxFuture;
 
 pub use target::{SHORT_CONFS, Target, short_settings};
 
 /// How long a scenario may take.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// How many are played at a time.
+const AT_A_TIME: usize = 4;
 
 /// What a server must offer for a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +84,8 @@ pub fn scenarios() -> Vec<Scenario> {
     .concat()
 }
 
-/// Plays every scenario whose needs are among `offered`, one after the other.
+/// Plays every scenario whose needs are among `offered`: some at a time, and one by one those that
+/// restart the server. Gives the number that was played.
 ///
 /// # Errors
 /// The names of all that failed, with their reasons.
@@ -89,23 +93,36 @@ pub fn scenarios() -> Vec<Scenario> {
 /// # Cancel safety
 /// Dropping the future leaves sessions behind on the server, nothing else.
 pub async fn run(target: &Target, offered: &[Needs]) -> Result<usize> {
-    let mut failures = String::new();
-    let (mut played, mut failed) = (0, 0);
-    for scenario in scenarios() {
-        if !offered.contains(&scenario.needs) {
-            continue;
-        }
-        played += 1;
-        let outcome = match tokio::time::timeout(LIMIT, (scenario.play)(target)).await {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => format!("{error:#}"),
-            Err(_) => format!("not done within {LIMIT:?}"),
-        };
-        failed += 1;
-        write!(failures, "\n- {}: {outcome}", scenario.name)?;
+    let (alone, together): (Vec<_>, Vec<_>) = scenarios()
+        .into_iter()
+        .filter(|scenario| offered.contains(&scenario.needs))
+        .partition(|scenario| scenario.needs == Needs::Restart);
+    let played = alone.len() + together.len();
+    let mut failures: Vec<String> = futures::stream::iter(together)
+        .map(|scenario| play(target, scenario))
+        .buffer_unordered(AT_A_TIME)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    for scenario in alone {
+        failures.extend(play(target, scenario).await);
     }
-    if failed > 0 {
-        bail!("{failed} of {played} scenarios failed:{failures}");
+    if !failures.is_empty() {
+        let failed = failures.len();
+        bail!(
+            "{failed} of {played} scenarios failed:{}",
+            failures.concat()
+        );
     }
     Ok(played)
+}
+
+/// Plays a scenario; what went wrong, if it did.
+async fn play(target: &Target, scenario: Scenario) -> Option<String> {
+    let reason = match tokio::time::timeout(LIMIT, (scenario.play)(target)).await {
+        Ok(Ok(())) => return None,
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(_) => format!("not done within {LIMIT:?}"),
+    };
+    Some(format!("\n- {}: {reason}", scenario.name))
 }

@@ -19,18 +19,18 @@ const MAX_MESSAGE_BYTES: usize = 128 << 20;
 const MAX_HEADER_BYTES: u32 = 256 << 10;
 
 /// A new id, for sessions and operations.
-pub(super) fn new_id() -> String {
+pub(in crate::stub) fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
 /// Why a call gave nothing.
 #[derive(Debug, Clone)]
-pub(super) struct Failure {
-    pub(super) code: Code,
-    pub(super) message: String,
+pub(in crate::stub) struct Failure {
+    pub(in crate::stub) code: Code,
+    pub(in crate::stub) message: String,
     /// Spark's error class, from the details or, where they are too long, from the message.
-    pub(super) class: String,
-    pub(super) metadata: std::collections::HashMap<String, String>,
+    pub(in crate::stub) class: String,
+    pub(in crate::stub) metadata: std::collections::HashMap<String, String>,
 }
 
 impl From<Status> for Failure {
@@ -59,24 +59,24 @@ impl From<Status> for Failure {
 
 /// A stream that was read to its end.
 #[derive(Debug, Clone)]
-pub(super) struct Read {
-    pub(super) responses: Vec<spark::ExecutePlanResponse>,
-    pub(super) failure: Option<Failure>,
+pub(in crate::stub) struct Read {
+    pub(in crate::stub) responses: Vec<spark::ExecutePlanResponse>,
+    pub(in crate::stub) failure: Option<Failure>,
 }
 
 impl Read {
     /// Whether it ended with `result_complete` and no error.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(in crate::stub) fn is_complete(&self) -> bool {
         let last = self.responses.last().and_then(|r| r.response_type.as_ref());
         self.failure.is_none() && matches!(last, Some(ResponseType::ResultComplete(_)))
     }
 
     /// Spark's error class; empty if it ended without an error.
-    pub(super) fn class(&self) -> &str {
+    pub(in crate::stub) fn class(&self) -> &str {
         self.failure.as_ref().map_or("", |failure| &failure.class)
     }
 
-    pub(super) fn ids(&self) -> Vec<&str> {
+    pub(in crate::stub) fn ids(&self) -> Vec<&str> {
         self.responses
             .iter()
             .map(|response| response.response_id.as_str())
@@ -84,7 +84,9 @@ impl Read {
     }
 
     /// The batches, with their places among the responses.
-    pub(super) fn batches(&self) -> Vec<(usize, &spark::execute_plan_response::ArrowBatch)> {
+    pub(in crate::stub) fn batches(
+        &self,
+    ) -> Vec<(usize, &spark::execute_plan_response::ArrowBatch)> {
         self.responses
             .iter()
             .enumerate()
@@ -95,11 +97,14 @@ impl Read {
             .collect()
     }
 
-    pub(super) fn rows(&self) -> i64 {
-        self.batches().iter().map(|(_, batch)| batch.row_count).sum()
+    pub(in crate::stub) fn rows(&self) -> i64 {
+        self.batches()
+            .iter()
+            .map(|(_, batch)| batch.row_count)
+            .sum()
     }
 
-    pub(super) fn progress_reports(&self) -> usize {
+    pub(in crate::stub) fn progress_reports(&self) -> usize {
         self.responses
             .iter()
             .filter(|r| matches!(r.response_type, Some(ResponseType::ExecutionProgress(_))))
@@ -109,15 +114,13 @@ impl Read {
 
 /// A stream being read.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(in crate::stub) struct Reading {
     stream: Option<Streaming<spark::ExecutePlanResponse>>,
     read: Read,
 }
 
 impl Reading {
-    fn new(
-        opened: Result<tonic::Response<Streaming<spark::ExecutePlanResponse>>, Status>,
-    ) -> Self {
+    fn new(opened: Result<tonic::Response<Streaming<spark::ExecutePlanResponse>>, Status>) -> Self {
         let (stream, failure) = match opened {
             Ok(response) => (Some(response.into_inner()), None),
             Err(status) => (None, Some(status.into())),
@@ -132,7 +135,7 @@ impl Reading {
     }
 
     /// Reads one more response: its id, or none at the end.
-    pub(super) async fn next(&mut self) -> Option<String> {
+    pub(in crate::stub) async fn next(&mut self) -> Option<String> {
         let stream = self.stream.as_mut()?;
         match stream.message().await {
             Ok(Some(response)) => {
@@ -153,13 +156,13 @@ impl Reading {
     }
 
     /// Reads one more response, which must be there.
-    pub(super) async fn first(&mut self) -> Result<String> {
+    pub(in crate::stub) async fn first(&mut self) -> Result<String> {
         let id = self.next().await;
         id.with_context(|| format!("no response: {:?}", self.read.failure))
     }
 
     /// Reads to the end.
-    pub(super) async fn rest(mut self) -> Read {
+    pub(in crate::stub) async fn rest(mut self) -> Read {
         while self.next().await.is_some() {}
         self.read
     }
@@ -167,19 +170,24 @@ impl Reading {
 
 /// A session over a channel.
 #[derive(Debug, Clone)]
-pub(super) struct Probe {
+pub(in crate::stub) struct Probe {
     client: SparkConnectServiceClient<Channel>,
-    pub(super) user: String,
-    pub(super) session: String,
+    pub(in crate::stub) user: String,
+    pub(in crate::stub) session: String,
     /// Sent as the observed server-side session id, if set.
-    pub(super) observed: Option<String>,
+    pub(in crate::stub) observed: Option<String>,
 }
 
 impl Probe {
     /// A new session over a new channel.
-    pub(super) async fn open(target: &Target) -> Result<Self> {
+    pub(in crate::stub) async fn open(target: &Target) -> Result<Self> {
+        Self::at(target.endpoint()).await
+    }
+
+    /// The same at an endpoint, `http://host:port`.
+    pub(in crate::stub) async fn at(endpoint: &str) -> Result<Self> {
         Ok(Self {
-            client: connect(target).await?,
+            client: connect(endpoint).await?,
             user: USER.into(),
             session: new_id(),
             observed: None,
@@ -187,15 +195,15 @@ impl Probe {
     }
 
     /// The same session over another channel.
-    pub(super) async fn elsewhere(&self, target: &Target) -> Result<Self> {
+    pub(in crate::stub) async fn elsewhere(&self, target: &Target) -> Result<Self> {
         Ok(Self {
-            client: connect(target).await?,
+            client: connect(target.endpoint()).await?,
             ..self.clone()
         })
     }
 
     /// The same session, telling which server-side id was seen.
-    pub(super) fn observing(&self, observed: &str) -> Self {
+    pub(in crate::stub) fn observing(&self, observed: &str) -> Self {
         Self {
             observed: Some(observed.to_owned()),
             ..self.clone()
@@ -210,11 +218,11 @@ impl Probe {
     }
 
     /// `ExecutePlan`, reattachable.
-    pub(super) async fn execute(&self, operation: &str, sql: &str) -> Reading {
+    pub(in crate::stub) async fn execute(&self, operation: &str, sql: &str) -> Reading {
         self.execute_with(operation, sql, true, &[]).await
     }
 
-    pub(super) async fn execute_with(
+    pub(in crate::stub) async fn execute_with(
         &self,
         operation: &str,
         sql: &str,
@@ -246,14 +254,17 @@ impl Probe {
     }
 
     /// Runs a statement to its end and releases it, following every stream that is cut.
-    pub(super) async fn run(&self, sql: &str) -> Result<Read> {
+    pub(in crate::stub) async fn run(&self, sql: &str) -> Result<Read> {
         let operation = new_id();
         let mut read = self.execute(&operation, sql).await.rest().await;
         while read.failure.is_none() && !read.is_complete() {
             let last = read.ids().last().map(|id| (*id).to_owned());
             let more = self.reattach(&operation, last.as_deref()).await;
             let more = more.rest().await;
-            ensure!(!more.responses.is_empty(), "a stream came to nothing: {more:?}");
+            ensure!(
+                !more.responses.is_empty(),
+                "a stream came to nothing: {more:?}"
+            );
             read.responses.extend(more.responses);
             read.failure = more.failure;
         }
@@ -261,7 +272,7 @@ impl Probe {
         Ok(read)
     }
 
-    pub(super) async fn reattach(&self, operation: &str, last: Option<&str>) -> Reading {
+    pub(in crate::stub) async fn reattach(&self, operation: &str, last: Option<&str>) -> Reading {
         let request = spark::ReattachExecuteRequest {
             session_id: self.session.clone(),
             client_observed_server_side_session_id: self.observed.clone(),
@@ -273,13 +284,13 @@ impl Probe {
         Reading::new(self.client.clone().reattach_execute(request).await)
     }
 
-    pub(super) async fn release(&self, operation: &str) -> Result<bool, Failure> {
+    pub(in crate::stub) async fn release(&self, operation: &str) -> Result<bool, Failure> {
         use spark::release_execute_request::{Release, ReleaseAll};
         self.let_go(operation, Release::ReleaseAll(ReleaseAll {}))
             .await
     }
 
-    pub(super) async fn release_until(
+    pub(in crate::stub) async fn release_until(
         &self,
         operation: &str,
         response_id: &str,
@@ -309,19 +320,19 @@ impl Probe {
     }
 
     /// `Interrupt` of one operation: what was interrupted.
-    pub(super) async fn interrupt(&self, operation: &str) -> Result<Vec<String>, Failure> {
+    pub(in crate::stub) async fn interrupt(&self, operation: &str) -> Result<Vec<String>, Failure> {
         use spark::interrupt_request::{Interrupt, InterruptType};
         let named = Interrupt::OperationId(operation.to_owned());
         self.stop(InterruptType::OperationId, Some(named)).await
     }
 
-    pub(super) async fn interrupt_tag(&self, tag: &str) -> Result<Vec<String>, Failure> {
+    pub(in crate::stub) async fn interrupt_tag(&self, tag: &str) -> Result<Vec<String>, Failure> {
         use spark::interrupt_request::{Interrupt, InterruptType};
         let named = Interrupt::OperationTag(tag.to_owned());
         self.stop(InterruptType::Tag, Some(named)).await
     }
 
-    pub(super) async fn interrupt_all(&self) -> Result<Vec<String>, Failure> {
+    pub(in crate::stub) async fn interrupt_all(&self) -> Result<Vec<String>, Failure> {
         self.stop(spark::interrupt_request::InterruptType::All, None)
             .await
     }
@@ -344,7 +355,7 @@ impl Probe {
     }
 
     /// `GetStatus`: server-side session id and the operation's state.
-    pub(super) async fn status(
+    pub(in crate::stub) async fn status(
         &self,
         operation: &str,
     ) -> Result<(String, OperationState), Failure> {
@@ -366,12 +377,12 @@ impl Probe {
     }
 
     /// The operation's state.
-    pub(super) async fn state(&self, operation: &str) -> Result<OperationState, Failure> {
+    pub(in crate::stub) async fn state(&self, operation: &str) -> Result<OperationState, Failure> {
         self.status(operation).await.map(|(_, state)| state)
     }
 
     /// `Config`: server-side session id and what came back.
-    pub(super) async fn config(
+    pub(in crate::stub) async fn config(
         &self,
         operation: OpType,
     ) -> Result<(String, Vec<(String, Option<String>)>), Failure> {
@@ -389,7 +400,7 @@ impl Probe {
         Ok((answer.server_side_session_id, pairs))
     }
 
-    pub(super) async fn set(&self, key: &str, value: &str) -> Result<(), Failure> {
+    pub(in crate::stub) async fn set(&self, key: &str, value: &str) -> Result<(), Failure> {
         let pair = spark::KeyValue {
             key: key.to_owned(),
             value: Some(value.to_owned()),
@@ -402,7 +413,7 @@ impl Probe {
     }
 
     /// `Config.GetOption` of one key.
-    pub(super) async fn get(&self, key: &str) -> Result<Option<String>, Failure> {
+    pub(in crate::stub) async fn get(&self, key: &str) -> Result<Option<String>, Failure> {
         let asked = spark::config_request::GetOption {
             keys: vec![key.to_owned()],
         };
@@ -411,7 +422,7 @@ impl Probe {
     }
 
     /// `AnalyzePlan(spark_version)`: server-side session id and version.
-    pub(super) async fn spark_version(&self) -> Result<(String, String), Failure> {
+    pub(in crate::stub) async fn spark_version(&self) -> Result<(String, String), Failure> {
         let request = spark::AnalyzePlanRequest {
             session_id: self.session.clone(),
             client_observed_server_side_session_id: self.observed.clone(),
@@ -421,7 +432,12 @@ impl Probe {
                 analyze_plan_request::SparkVersion {},
             )),
         };
-        let answer = self.client.clone().analyze_plan(request).await?.into_inner();
+        let answer = self
+            .client
+            .clone()
+            .analyze_plan(request)
+            .await?
+            .into_inner();
         let version = match answer.result {
             Some(analyze_plan_response::Result::SparkVersion(version)) => version.version,
             None => String::new(),
@@ -430,11 +446,11 @@ impl Probe {
     }
 
     /// The server-side id of the session, which is made if it is not there.
-    pub(super) async fn server_id(&self) -> Result<String, Failure> {
+    pub(in crate::stub) async fn server_id(&self) -> Result<String, Failure> {
         self.spark_version().await.map(|(server_id, _)| server_id)
     }
 
-    pub(super) async fn error_details(
+    pub(in crate::stub) async fn error_details(
         &self,
         error_id: &str,
     ) -> Result<spark::FetchErrorDetailsResponse, Failure> {
@@ -450,7 +466,7 @@ impl Probe {
     }
 
     /// `ReleaseSession`: the server-side id it had.
-    pub(super) async fn close(&self, allow_reconnect: bool) -> Result<String, Failure> {
+    pub(in crate::stub) async fn close(&self, allow_reconnect: bool) -> Result<String, Failure> {
         let request = spark::ReleaseSessionRequest {
             session_id: self.session.clone(),
             user_context: self.user(),
@@ -470,15 +486,18 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-async fn connect(target: &Target) -> Result<SparkConnectServiceClient<Channel>> {
-    let endpoint = Endpoint::from_shared(target.endpoint().to_owned())?
-        .http2_max_header_list_size(MAX_HEADER_BYTES);
+async fn connect(endpoint: &str) -> Result<SparkConnectServiceClient<Channel>> {
+    let endpoint =
+        Endpoint::from_shared(endpoint.to_owned())?.http2_max_header_list_size(MAX_HEADER_BYTES);
     let channel = endpoint.connect().await?;
     Ok(SparkConnectServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
 
 /// Makes sure that a call was refused with that error class.
-pub(super) fn refused<T: std::fmt::Debug>(answer: Result<T, Failure>, class: &str) -> Result<()> {
+pub(in crate::stub) fn refused<T: std::fmt::Debug>(
+    answer: Result<T, Failure>,
+    class: &str,
+) -> Result<()> {
     match answer {
         Err(failure) => {
             ensure!(failure.class == class, "{failure} instead of {class}");
@@ -490,7 +509,21 @@ pub(super) fn refused<T: std::fmt::Debug>(answer: Result<T, Failure>, class: &st
 }
 
 /// Makes sure that a stream ended with that error class.
-pub(super) fn failed(read: &Read, class: &str) -> Result<()> {
-    ensure!(read.class() == class, "{:?} instead of {class}", read.failure);
+pub(in crate::stub) fn failed(read: &Read, class: &str) -> Result<()> {
+    ensure!(
+        read.class() == class,
+        "{:?} instead of {class}",
+        read.failure
+    );
+    Ok(())
+}
+
+/// Makes sure that a stream ended with one of two error classes: which of them is a race in Spark.
+pub(in crate::stub) fn failed_either(read: &Read, classes: [&str; 2]) -> Result<()> {
+    ensure!(
+        classes.contains(&read.class()),
+        "{:?} instead of {classes:?}",
+        read.failure
+    );
     Ok(())
 }

@@ -12,33 +12,39 @@ const GONE: &str = "INVALID_CURSOR.POSITION_NOT_AVAILABLE";
 const UNKNOWN: &str = "INVALID_CURSOR.POSITION_NOT_FOUND";
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario::new("reattach without a position gives the same responses again", |t| {
-        Box::pin(from_the_start(t))
-    }),
+    Scenario::new(
+        "reattach without a position gives the same responses again",
+        |t| Box::pin(from_the_start(t)),
+    ),
     Scenario::new("reattach after a response goes on behind it", |t| {
         Box::pin(after_a_response(t))
     }),
-    Scenario::new("reattach after the last response ends at once, without result_complete", |t| {
-        Box::pin(after_the_last(t))
-    }),
+    Scenario::new(
+        "reattach after the last response ends at once, without result_complete",
+        |t| Box::pin(after_the_last(t)),
+    ),
     Scenario::new("a position that never was is not found", |t| {
         Box::pin(unknown_position(t))
     }),
-    Scenario::new("37 MB read once: gone from the start, there from each late batch", |t| {
-        Box::pin(retry_buffer(t))
-    }),
+    Scenario::new(
+        "37 MB read once: gone from the start, there from each late batch",
+        |t| Box::pin(retry_buffer(t)),
+    ),
     Scenario::new("responses not yet read stay, however many they are", |t| {
         Box::pin(unread_stays(t))
     }),
-    Scenario::new("release_until lets go of what is before, not of what is behind", |t| {
-        Box::pin(release_until(t))
-    }),
-    Scenario::new("an operation released to its last response is an empty stream", |t| {
-        Box::pin(released_to_the_end(t))
-    }),
-    Scenario::new("a failed operation fails again for whoever reattaches", |t| {
-        Box::pin(failure_again(t))
-    }),
+    Scenario::new(
+        "release_until lets go of what is before, not of what is behind",
+        |t| Box::pin(release_until(t)),
+    ),
+    Scenario::new(
+        "an operation released to its last response is an empty stream",
+        |t| Box::pin(released_to_the_end(t)),
+    ),
+    Scenario::new(
+        "a failed operation fails again for whoever reattaches",
+        |t| Box::pin(failure_again(t)),
+    ),
 ];
 
 fn ids(read: &Read) -> Vec<String> {
@@ -59,7 +65,10 @@ async fn from_the_start(target: &Target) -> Result<()> {
     let again = other.reattach(&operation, None).await.rest().await;
     ensure!(again.responses == read.responses, "not the same");
     let by_execute = other.execute(&operation, "SELECT id FROM range(3)").await;
-    ensure!(by_execute.rest().await.responses == read.responses, "not the same by ExecutePlan");
+    ensure!(
+        by_execute.rest().await.responses == read.responses,
+        "not the same by ExecutePlan"
+    );
     Ok(())
 }
 
@@ -69,7 +78,10 @@ async fn after_a_response(target: &Target) -> Result<()> {
     for (at, id) in read.ids().iter().enumerate() {
         let rest = probe.reattach(&operation, Some(id)).await.rest().await;
         ensure!(rest.failure.is_none(), "{:?}", rest.failure);
-        ensure!(rest.responses == read.responses[at + 1..], "not the same after {at}");
+        ensure!(
+            rest.responses == read.responses[at + 1..],
+            "not the same after {at}"
+        );
     }
     Ok(())
 }
@@ -78,8 +90,15 @@ async fn after_the_last(target: &Target) -> Result<()> {
     let probe = Probe::open(target).await?;
     let (operation, read) = finished(&probe, "SELECT 1").await?;
     let last = ids(&read).pop();
-    let rest = probe.reattach(&operation, last.as_deref()).await.rest().await;
-    ensure!(rest.responses.is_empty() && rest.failure.is_none(), "{rest:?}");
+    let rest = probe
+        .reattach(&operation, last.as_deref())
+        .await
+        .rest()
+        .await;
+    ensure!(
+        rest.responses.is_empty() && rest.failure.is_none(),
+        "{rest:?}"
+    );
     Ok(())
 }
 
@@ -98,7 +117,11 @@ async fn read_large(probe: &Probe) -> Result<(String, Read)> {
     while !read.is_complete() {
         ensure!(read.failure.is_none(), "{:?}", read.failure);
         let last = ids(&read).pop();
-        let more = probe.reattach(&operation, last.as_deref()).await.rest().await;
+        let more = probe
+            .reattach(&operation, last.as_deref())
+            .await
+            .rest()
+            .await;
         read.responses.extend(more.responses);
         read.failure = more.failure;
     }
@@ -122,7 +145,10 @@ async fn retry_buffer(target: &Target) -> Result<()> {
     ensure!(rest.responses == read.responses[last + 1..], "not the same");
     let before_last = probe.reattach(&operation, Some(&all[*last - 1])).await;
     let rest = before_last.rest().await;
-    ensure!(rest.responses == read.responses[*last..], "the last batch is lost");
+    ensure!(
+        rest.responses == read.responses[*last..],
+        "the last batch is lost"
+    );
     Ok(())
 }
 
@@ -134,7 +160,11 @@ async fn unread_stays(target: &Target) -> Result<()> {
     drop(begun);
     let other = probe.elsewhere(target).await?;
     let read = other.reattach(&operation, None).await.rest().await;
-    ensure!(read.is_complete() && read.rows() == 37_000, "{:?}", read.failure);
+    ensure!(
+        read.is_complete() && read.rows() == 37_000,
+        "{:?}",
+        read.failure
+    );
     Ok(())
 }
 
@@ -142,7 +172,10 @@ async fn release_until(target: &Target) -> Result<()> {
     let probe = Probe::open(target).await?;
     let (operation, read) = finished(&probe, "SELECT id FROM range(0, 30, 1, 3)").await?;
     let all = ids(&read);
-    ensure!(probe.release_until(&operation, &all[1]).await?, "it was there");
+    ensure!(
+        probe.release_until(&operation, &all[1]).await?,
+        "it was there"
+    );
     failed(&probe.reattach(&operation, None).await.rest().await, GONE)?;
     let before = probe.reattach(&operation, Some(&all[0])).await;
     failed(&before.rest().await, GONE)?;
@@ -160,7 +193,10 @@ async fn released_to_the_end(target: &Target) -> Result<()> {
     for from in [None, all.first(), Some(last)] {
         let rest = probe.reattach(&operation, from.map(String::as_str)).await;
         let rest = rest.rest().await;
-        ensure!(rest.responses.is_empty() && rest.failure.is_none(), "{rest:?}");
+        ensure!(
+            rest.responses.is_empty() && rest.failure.is_none(),
+            "{rest:?}"
+        );
     }
     Ok(())
 }
@@ -175,5 +211,12 @@ async fn failure_again(target: &Target) -> Result<()> {
     failed(&probe.reattach(&operation, None).await.rest().await, zero)?;
     failed(&probe.execute(&operation, &sql).await.rest().await, zero)?;
     let last = ids(&read).pop();
-    failed(&probe.reattach(&operation, last.as_deref()).await.rest().await, zero)
+    failed(
+        &probe
+            .reattach(&operation, last.as_deref())
+            .await
+            .rest()
+            .await,
+        zero,
+    )
 }

@@ -13,38 +13,48 @@ use super::{Scenario, Target};
 use crate::harness::Marker;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario::new("a query answers schema, batches, the end, each with its own id", |t| {
-        Box::pin(query(t))
-    }),
-    Scenario::new("every batch is an Arrow IPC stream of its own, offsets without a gap", |t| {
-        Box::pin(batches(t))
-    }),
+    Scenario::new(
+        "a query answers schema, batches, the end, each with its own id",
+        |t| Box::pin(query(t)),
+    ),
+    Scenario::new(
+        "every batch is an Arrow IPC stream of its own, offsets without a gap",
+        |t| Box::pin(batches(t)),
+    ),
     Scenario::new("a command answers one empty batch without columns", |t| {
         Box::pin(command(t))
     }),
     Scenario::new("an empty result is one empty batch with columns", |t| {
         Box::pin(empty_result(t))
     }),
-    Scenario::new("one statement at a time, a semicolon behind it, comments around it", |t| {
-        Box::pin(text(t))
+    Scenario::new(
+        "one statement at a time, a semicolon behind it, comments around it",
+        |t| Box::pin(text(t)),
+    ),
+    Scenario::new("SET and Config speak of the same session", |t| {
+        Box::pin(set(t))
     }),
-    Scenario::new("SET and Config speak of the same session", |t| Box::pin(set(t))),
     Scenario::new("what belongs to the application cannot be set", |t| {
         Box::pin(not_modifiable(t))
     }),
     Scenario::new("a waiting reader gets progress every two seconds", |t| {
         Box::pin(progress(t))
     }),
-    Scenario::new("without reattach_options there is no result_complete and no way back", |t| {
-        Box::pin(not_reattachable(t))
-    }),
+    Scenario::new(
+        "without reattach_options there is no result_complete and no way back",
+        |t| Box::pin(not_reattachable(t)),
+    ),
     Scenario::new("statements of one session run side by side", |t| {
         Box::pin(side_by_side(t))
     }),
 ];
 
 fn schema(read: &Read) -> Result<Vec<spark::data_type::StructField>> {
-    let schemas: Vec<_> = read.responses.iter().filter_map(|r| r.schema.as_ref()).collect();
+    let schemas: Vec<_> = read
+        .responses
+        .iter()
+        .filter_map(|r| r.schema.as_ref())
+        .collect();
     ensure!(schemas.len() == 1, "{} schemas", schemas.len());
     match schemas.first().and_then(|schema| schema.kind.as_ref()) {
         Some(spark::data_type::Kind::Struct(fields)) => Ok(fields.fields.clone()),
@@ -65,16 +75,23 @@ async fn query(target: &Target) -> Result<()> {
         Some(spark::data_type::Kind::Integer(_))
     );
     ensure!(integer, "{field:?}");
-    let at = |wanted: fn(&spark::ExecutePlanResponse) -> bool| read.responses.iter().position(wanted);
+    let at =
+        |wanted: fn(&spark::ExecutePlanResponse) -> bool| read.responses.iter().position(wanted);
     let schema_at = at(|r| r.schema.is_some());
     let batch_at = at(|r| matches!(r.response_type, Some(ResponseType::ArrowBatch(_))));
     ensure!(schema_at < batch_at, "the schema comes first: {read:?}");
     let ids: BTreeSet<_> = read.ids().into_iter().collect();
     ensure!(ids.len() == read.responses.len(), "an id came twice");
-    ensure!(read.responses.iter().all(|r| r.operation_id == operation), "another operation");
+    ensure!(
+        read.responses.iter().all(|r| r.operation_id == operation),
+        "another operation"
+    );
     // Metrics are not in our subset: they come as a response that says nothing.
     let silent = |r: &&spark::ExecutePlanResponse| r.response_type.is_none() && r.schema.is_none();
-    ensure!(read.responses.iter().filter(silent).count() == 1, "{read:?}");
+    ensure!(
+        read.responses.iter().filter(silent).count() == 1,
+        "{read:?}"
+    );
     Ok(())
 }
 
@@ -83,16 +100,35 @@ async fn batches(target: &Target) -> Result<()> {
     let read = probe
         .run("SELECT id, repeat('x', 20) AS v FROM range(0, 25000, 1, 4)")
         .await?;
-    ensure!(read.is_complete() && read.rows() == 25_000, "{} rows", read.rows());
-    ensure!(read.batches().len() >= 4, "{} batches", read.batches().len());
+    ensure!(
+        read.is_complete() && read.rows() == 25_000,
+        "{} rows",
+        read.rows()
+    );
+    ensure!(
+        read.batches().len() >= 4,
+        "{} batches",
+        read.batches().len()
+    );
     let mut offset = 0;
     for (_, batch) in read.batches() {
-        ensure!(batch.start_offset == Some(offset), "{:?} at {offset}", batch.start_offset);
+        ensure!(
+            batch.start_offset == Some(offset),
+            "{:?} at {offset}",
+            batch.start_offset
+        );
         offset += batch.row_count;
         let mut reader = StreamReader::try_new(batch.data.as_ref(), None)?;
         let columns = reader.next().context("no batch")??;
-        ensure!(columns.num_columns() == 2, "{} columns", columns.num_columns());
-        ensure!(columns.num_rows() as i64 == batch.row_count, "row_count is wrong");
+        ensure!(
+            columns.num_columns() == 2,
+            "{} columns",
+            columns.num_columns()
+        );
+        ensure!(
+            columns.num_rows() as i64 == batch.row_count,
+            "row_count is wrong"
+        );
         ensure!(reader.next().is_none(), "more than one batch in a stream");
     }
     Ok(())
@@ -100,7 +136,9 @@ async fn batches(target: &Target) -> Result<()> {
 
 async fn command(target: &Target) -> Result<()> {
     let probe = Probe::open(target).await?;
-    let read = probe.run("CREATE TEMPORARY VIEW nothing AS SELECT 1").await?;
+    let read = probe
+        .run("CREATE TEMPORARY VIEW nothing AS SELECT 1")
+        .await?;
     ensure!(read.is_complete(), "{read:?}");
     ensure!(schema(&read)?.is_empty(), "a command has no columns");
     let batches = read.batches();
@@ -134,7 +172,10 @@ async fn set(target: &Target) -> Result<()> {
     let read = probe.run("SET libra.by.sql=1").await?;
     ensure!(read.is_complete() && read.rows() == 1, "{read:?}");
     ensure!(schema(&read)?.len() == 2, "SET answers key and value");
-    ensure!(probe.get("libra.by.sql").await?.as_deref() == Some("1"), "not set");
+    ensure!(
+        probe.get("libra.by.sql").await?.as_deref() == Some("1"),
+        "not set"
+    );
     ensure!(probe.get("libra.no.such").await?.is_none(), "what is this?");
     let asked = Get {
         keys: vec!["libra.no.such".into()],
@@ -144,7 +185,11 @@ async fn set(target: &Target) -> Result<()> {
 
 async fn not_modifiable(target: &Target) -> Result<()> {
     let probe = Probe::open(target).await?;
-    for key in ["spark.executor.memory", "spark.driver.memory", "spark.scheduler.mode"] {
+    for key in [
+        "spark.executor.memory",
+        "spark.driver.memory",
+        "spark.scheduler.mode",
+    ] {
         refused(probe.set(key, "1").await, "CANNOT_MODIFY_CONFIG")?;
     }
     let warehouse = probe.set("spark.sql.warehouse.dir", "/x").await;
@@ -157,7 +202,11 @@ async fn progress(target: &Target) -> Result<()> {
     let probe = Probe::open(target).await?;
     let read = probe.run(&Marker::new().sleeping(5_000)).await?;
     ensure!(read.is_complete(), "{read:?}");
-    ensure!(read.progress_reports() >= 3, "{} reports", read.progress_reports());
+    ensure!(
+        read.progress_reports() >= 3,
+        "{} reports",
+        read.progress_reports()
+    );
     Ok(())
 }
 
@@ -172,7 +221,10 @@ async fn not_reattachable(target: &Target) -> Result<()> {
     refused(probe.release(&operation).await, lost)?;
     let read = running.rest().await;
     ensure!(read.failure.is_none() && read.rows() == 1, "{read:?}");
-    ensure!(!read.is_complete(), "result_complete without reattach_options");
+    ensure!(
+        !read.is_complete(),
+        "result_complete without reattach_options"
+    );
     let again = probe.execute(&operation, &sql).await.rest().await;
     failed(&again, "INVALID_HANDLE.OPERATION_ABANDONED")
 }
@@ -185,6 +237,9 @@ async fn side_by_side(target: &Target) -> Result<()> {
     running.first().await?;
     let read = probe.execute(&quick, "SELECT 1").await.rest().await;
     ensure!(read.is_complete(), "{read:?}");
-    ensure!(probe.interrupt(&slow).await? == [slow.clone()], "it was running");
+    ensure!(
+        probe.interrupt(&slow).await? == [slow.clone()],
+        "it was running"
+    );
     failed(&running.rest().await, "OPERATION_CANCELED")
 }

@@ -13,21 +13,25 @@ use crate::harness::{Marker, until};
 const OVER: Duration = Duration::from_secs(30);
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario::new("a stream that lasts too long ends well without result_complete", |t| {
-        Box::pin(cut_by_time(t))
-    })
+    Scenario::new(
+        "a stream that lasts too long ends well without result_complete",
+        |t| Box::pin(cut_by_time(t)),
+    )
     .needing(Needs::ShortTimeouts),
-    Scenario::new("a stream that grew too large ends well without result_complete", |t| {
-        Box::pin(cut_by_size(t))
-    })
+    Scenario::new(
+        "a stream that grew too large ends well without result_complete",
+        |t| Box::pin(cut_by_size(t)),
+    )
     .needing(Needs::ShortTimeouts),
-    Scenario::new("an operation that nobody reads is cancelled and abandoned", |t| {
-        Box::pin(detached(t))
-    })
+    Scenario::new(
+        "an operation that nobody reads is cancelled and abandoned",
+        |t| Box::pin(detached(t)),
+    )
     .needing(Needs::ShortTimeouts),
-    Scenario::new("a client that left counts as attached until its stream's time is over", |t| {
-        Box::pin(left(t))
-    })
+    Scenario::new(
+        "a client that left counts as attached until its stream's time is over",
+        |t| Box::pin(left(t)),
+    )
     .needing(Needs::ShortTimeouts),
     Scenario::new("an idle session is closed for good", |t| Box::pin(idle(t)))
         .needing(Needs::ShortTimeouts),
@@ -60,7 +64,10 @@ async fn cut_by_time(target: &Target) -> Result<()> {
     let streams = streams(&probe, &new_id(), &marker.sleeping(6_000)).await?;
     ensure!(streams.len() > 1, "never cut");
     for (_, lasted) in &streams[..streams.len() - 1] {
-        ensure!(*lasted >= Duration::from_millis(3_900), "cut after {lasted:?}");
+        ensure!(
+            *lasted >= Duration::from_millis(3_900),
+            "cut after {lasted:?}"
+        );
     }
     let rows: i64 = streams.iter().map(|(read, _)| read.rows()).sum();
     ensure!(rows == 1, "{rows} rows");
@@ -76,7 +83,11 @@ async fn cut_by_size(target: &Target) -> Result<()> {
         let rows: i64 = streams.iter().map(|(read, _)| read.rows()).sum();
         ensure!(rows == 37_000, "{rows} rows");
         let large = |read: &Read| {
-            let bytes: usize = read.batches().iter().map(|(_, batch)| batch.data.len()).sum();
+            let bytes: usize = read
+                .batches()
+                .iter()
+                .map(|(_, batch)| batch.data.len())
+                .sum();
             bytes > 20 << 20
         };
         let cut = &streams[..streams.len() - 1];
@@ -98,15 +109,23 @@ async fn detached(target: &Target) -> Result<()> {
         Ok(probe.state(&operation).await? == State::Cancelled)
     })
     .await?;
-    failed(&probe.reattach(&operation, None).await.rest().await, abandoned)?;
-    failed(&probe.execute(&operation, &sql).await.rest().await, abandoned)
+    failed(
+        &probe.reattach(&operation, None).await.rest().await,
+        abandoned,
+    )?;
+    failed(
+        &probe.execute(&operation, &sql).await.rest().await,
+        abandoned,
+    )
 }
 
 async fn left(target: &Target) -> Result<()> {
     let operation = new_id();
     let probe = Probe::open(target).await?;
     let begun = Instant::now();
-    let mut running = probe.execute(&operation, &Marker::new().sleeping(60_000)).await;
+    let mut running = probe
+        .execute(&operation, &Marker::new().sleeping(60_000))
+        .await;
     running.first().await?;
     drop(running);
     until("the operation to be abandoned", OVER, || async {
@@ -114,7 +133,11 @@ async fn left(target: &Target) -> Result<()> {
     })
     .await?;
     // 4 s of stream, then 3 s detached: not 3 s from when the client left.
-    ensure!(begun.elapsed() >= Duration::from_secs(6), "after {:?}", begun.elapsed());
+    ensure!(
+        begun.elapsed() >= Duration::from_secs(6),
+        "after {:?}",
+        begun.elapsed()
+    );
     Ok(())
 }
 
@@ -125,5 +148,8 @@ async fn idle(target: &Target) -> Result<()> {
     // Asking would keep it alive: only time helps.
     tokio::time::sleep(Duration::from_secs(15)).await;
     refused(probe.spark_version().await, closed)?;
-    failed(&probe.execute(&new_id(), "SELECT 1").await.rest().await, closed)
+    failed(
+        &probe.execute(&new_id(), "SELECT 1").await.rest().await,
+        closed,
+    )
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
-const SQL: &[&str] = &["org.apache.spark.SparkSQLException", "java.sql.SQLException"];
+const SQL: &[&str] = &[
+    "org.apache.spark.SparkSQLException",
+    "java.sql.SQLException",
+];
 const PARSE: &[&str] = &[
     "org.apache.spark.sql.catalyst.parser.ParseException",
     "org.apache.spark.sql.AnalysisException",
@@ -140,6 +143,19 @@ impl SparkError {
         )
         .with("responseId", response_id)
         .with("index", &index.to_string())
+    }
+
+    pub(super) fn orphaned(user_id: &str, session_id: &str, operation_id: &str) -> Self {
+        Self::of(
+            RUNTIME,
+            "SPARK_CONNECT_ILLEGAL_STATE.EXECUTION_STATE_OPERATION_ORPHANED",
+            &format!(
+                "Spark Connect encountered an illegal state condition. Operation \
+                 ExecuteKey({user_id},{session_id},{operation_id}) has been orphaned."
+            ),
+            "XXSC0",
+            &[],
+        )
     }
 
     pub(super) fn operation_canceled() -> Self {

@@ -6,8 +6,7 @@ use super::maintenance::Due;
 use super::operation::{Ended, Operation, Request};
 use super::sql;
 use super::{
-    Engine, Execution, Millis, OperationNo, RpcError, Script, SessionKey, SparkError, Statement,
-    StreamId,
+    Engine, Millis, OperationNo, RpcError, Script, SessionKey, SparkError, Statement, StreamId,
 };
 
 /// Who calls, and which session is meant.
@@ -113,16 +112,6 @@ impl Engine {
                 Arc::new(Script::clone(&script).slow(first, each))
             }
         };
-        let execution = self.ledger.begin(Execution {
-            incarnation: self.incarnation,
-            user_id: key.user_id.clone(),
-            session_id: key.session_id.clone(),
-            operation_id: id.clone(),
-            code: request.code.to_string(),
-            started_ms: now,
-            ended_ms: None,
-            outcome: None,
-        });
         let no = self.mint_no();
         let made = Request {
             session: key.clone(),
@@ -134,12 +123,10 @@ impl Engine {
         };
         let seed = self.mint_random();
         let buffer = self.settings.retry_buffer_bytes;
-        let mut operation = Operation::new(made, now, execution, seed, buffer);
-        operation.catch_up(now, self.settings.progress_interval_ms > 0);
-        if let Some(at) = operation.ends_at() {
-            self.agenda.insert((at, Due::OperationEnds(no)));
-        }
+        let start = now.saturating_add(self.settings.start_delay_ms);
+        let operation = Operation::new(made, start, seed, buffer);
         self.operations.insert(no, operation);
+        self.agenda.insert((start, Due::OperationStarts(no)));
         if let Some(session) = self.sessions.get_mut(&key) {
             session.operations.insert(id, no);
         }
@@ -209,7 +196,11 @@ impl Engine {
             Some(no) => self.reattach_to(now, &key, no, last_response_id),
             None => {
                 let known = self.tombstones.contains(&key, operation_id);
-                let sub_class = if known { "OPERATION_ABANDONED" } else { "OPERATION_NOT_FOUND" };
+                let sub_class = if known {
+                    "OPERATION_ABANDONED"
+                } else {
+                    "OPERATION_NOT_FOUND"
+                };
                 Err(self.fail(&key, SparkError::handle(sub_class, operation_id)))
             }
         }
@@ -227,6 +218,12 @@ impl Engine {
         };
         if !operation.request.reattachable {
             return Err(self.fail(key, SparkError::not_reattachable()));
+        }
+        if now < operation.started {
+            let id = operation.request.id.clone();
+            self.remove_operation(now, no, false);
+            let error = SparkError::orphaned(&key.user_id, &key.session_id, &id);
+            return Err(self.fail(key, error));
         }
         let from = match last_response_id.map(|id| operation.position(id)) {
             None => 0,

@@ -107,14 +107,17 @@ impl Ledger {
             .entry(execution.operation_id.clone())
             .or_default()
             .push(index);
-        *self.by_code.entry(execution.code.as_str().into()).or_default() += 1;
+        *self
+            .by_code
+            .entry(execution.code.as_str().into())
+            .or_default() += 1;
         self.executions.push(execution);
         index
     }
 
-    /// Notes an end; the first one counts.
-    pub(super) fn end(&mut self, index: usize, now: Millis, outcome: Outcome) {
-        if let Some(execution) = self.executions.get_mut(index)
+    /// Notes an end; the first one counts. What never began has no end.
+    pub(super) fn end(&mut self, index: Option<usize>, now: Millis, outcome: Outcome) {
+        if let Some(execution) = index.and_then(|index| self.executions.get_mut(index))
             && execution.outcome.is_none()
         {
             execution.ended_ms = Some(now);

@@ -112,7 +112,9 @@ impl Engine {
         }
         let meant = |id: &String, operation: &Operation| match what {
             Interrupt::All => true,
-            Interrupt::Tag(tag) => tag.as_ref().is_some_and(|t| operation.request.tags.contains(t)),
+            Interrupt::Tag(tag) => tag
+                .as_ref()
+                .is_some_and(|t| operation.request.tags.contains(t)),
             Interrupt::Operation(named) => named.as_ref() == Some(id),
             Interrupt::Unspecified => false,
         };

@@ -5,11 +5,14 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::operation::Ended;
 use super::session::Memory;
-use super::{Effect, Ending, Engine, Millis, OperationNo, Outcome, RpcError, SessionKey, StreamId};
+use super::{
+    Effect, Ending, Engine, Execution, Millis, OperationNo, Outcome, RpcError, SessionKey, StreamId,
+};
 
 /// Something that happens at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
+    OperationStarts(OperationNo),
     OperationEnds(OperationNo),
     StreamEnds(StreamId),
     Maintenance,
@@ -52,6 +55,7 @@ impl Engine {
         while let Some((at, due)) = self.agenda.first().copied().filter(|(at, _)| *at <= now) {
             self.agenda.pop_first();
             match due {
+                Due::OperationStarts(no) => self.operation_starts(at, no),
                 Due::OperationEnds(no) => self.operation_ends(at, no),
                 Due::StreamEnds(id) => self.stream_ends(at, id),
                 Due::Maintenance => self.maintain(at),
@@ -64,6 +68,33 @@ impl Engine {
         let interval = self.settings.maintenance_interval_ms.max(1);
         self.agenda
             .insert((now.saturating_add(interval), Due::Maintenance));
+    }
+
+    fn operation_starts(&mut self, now: Millis, no: OperationNo) {
+        let progress = self.settings.progress_interval_ms > 0;
+        let Some(operation) = self.operations.get_mut(&no) else {
+            return;
+        };
+        if operation.ended.is_some() {
+            return;
+        }
+        operation.execution = Some(self.ledger.begin(Execution {
+            incarnation: self.incarnation,
+            user_id: operation.request.session.user_id.clone(),
+            session_id: operation.request.session.session_id.clone(),
+            operation_id: operation.request.id.clone(),
+            code: operation.request.plan.to_string(),
+            started_ms: now,
+            ended_ms: None,
+            outcome: None,
+        }));
+        operation.catch_up(now, progress);
+        if let Some(at) = operation.ends_at() {
+            self.agenda.insert((at, Due::OperationEnds(no)));
+        }
+        if let Some(id) = operation.attached {
+            self.effects.push(Effect::Wake(id));
+        }
     }
 
     fn operation_ends(&mut self, now: Millis, no: OperationNo) {

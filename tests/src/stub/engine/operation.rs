@@ -46,9 +46,10 @@ pub(super) struct Request {
 #[derive(Debug)]
 pub(super) struct Operation {
     pub(super) request: Request,
+    /// When it starts to run.
     pub(super) started: Millis,
-    /// Place in the ledger.
-    pub(super) execution: usize,
+    /// Place in the ledger, once it runs.
+    pub(super) execution: Option<usize>,
     pub(super) attached: Option<StreamId>,
     pub(super) detached_since: Option<Millis>,
     pub(super) ended: Option<Ended>,
@@ -62,18 +63,16 @@ pub(super) struct Operation {
 }
 
 impl Operation {
-    pub(super) fn new(
-        request: Request,
-        started: Millis,
-        execution: usize,
-        seed: u64,
-        buffer_bytes: u64,
-    ) -> Self {
+    pub(super) fn new(request: Request, started: Millis, seed: u64, buffer_bytes: u64) -> Self {
         Self {
-            buffer_bytes: if request.reattachable { buffer_bytes } else { 0 },
+            buffer_bytes: if request.reattachable {
+                buffer_bytes
+            } else {
+                0
+            },
             request,
             started,
-            execution,
+            execution: None,
             attached: None,
             detached_since: None,
             ended: None,
@@ -87,7 +86,7 @@ impl Operation {
 
     /// Produces what was due by `now`; `progress` puts a progress report behind the schema.
     pub(super) fn catch_up(&mut self, now: Millis, progress: bool) {
-        if self.ended.is_some() {
+        if self.ended.is_some() || now < self.started {
             return;
         }
         let script = self.request.script.clone();
@@ -120,7 +119,11 @@ impl Operation {
                 self.push(Kind::Complete, 0);
             }
         }
-        self.ended = Some(if failure.is_some() { Ended::Failed } else { Ended::Succeeded });
+        self.ended = Some(if failure.is_some() {
+            Ended::Failed
+        } else {
+            Ended::Succeeded
+        });
         self.error = failure;
     }
 
@@ -134,12 +137,19 @@ impl Operation {
     /// When the next batch is there; none after the last, or once ended.
     pub(super) fn next_batch_at(&self) -> Option<Millis> {
         let more = self.ended.is_none() && self.batches < self.request.script.batches.len();
-        more.then(|| self.started.saturating_add(self.request.script.batch_at(self.batches)))
+        more.then(|| {
+            self.started
+                .saturating_add(self.request.script.batch_at(self.batches))
+        })
     }
 
     /// When it ends by itself; none if it never does, or once ended.
     pub(super) fn ends_at(&self) -> Option<Millis> {
-        let after = self.request.script.end_at().filter(|_| self.ended.is_none())?;
+        let after = self
+            .request
+            .script
+            .end_at()
+            .filter(|_| self.ended.is_none())?;
         Some(self.started.saturating_add(after))
     }
 
@@ -167,7 +177,9 @@ impl Operation {
         let Some(limit) = bytes_before.checked_sub(self.buffer_bytes) else {
             return;
         };
-        let first = self.produced.partition_point(|response| response.before <= limit);
+        let first = self
+            .produced
+            .partition_point(|response| response.before <= limit);
         self.released = self.released.max(first.saturating_sub(1));
     }
 

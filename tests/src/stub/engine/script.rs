@@ -183,8 +183,9 @@ mod tests {
 
     #[test]
     fn rows_are_cut_by_partition_and_size() {
-        let sizes =
-            |rows, parts, most| -> Vec<u64> { cut(rows, parts, most).iter().map(|b| b.rows).collect() };
+        let sizes = |rows, parts, most| -> Vec<u64> {
+            cut(rows, parts, most).iter().map(|b| b.rows).collect()
+        };
         assert_eq!(sizes(0, 2, 10), [0]);
         assert_eq!(sizes(1, 2, 10), [1]);
         assert_eq!(sizes(30, 3, 10), [10, 10, 10]);

@@ -80,6 +80,9 @@ pub struct Settings {
     pub spark_version: String,
     /// Added to the time every statement takes, ms.
     pub statement_delay_ms: Millis,
+    /// From a statement's arrival to the start of its thread, ms. A second reader that comes in
+    /// between kills it: Spark takes it for an orphan. Not 0 in Spark either, only short.
+    pub start_delay_ms: Millis,
     /// How long the port refuses connections after the driver died, ms.
     pub restart_ms: Millis,
     /// Tables that exist from the start.
@@ -102,6 +105,7 @@ impl Default for Settings {
             closed_sessions: 1_000,
             spark_version: "4.3.0".into(),
             statement_delay_ms: 0,
+            start_delay_ms: 0,
             restart_ms: 500,
             tables: vec!["mydata".into(), "large_table".into()],
         }

@@ -57,6 +57,13 @@ pub(super) struct Stream {
     client_left: bool,
 }
 
+#[cfg(test)]
+impl Stream {
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.is_some()
+    }
+}
+
 impl Engine {
     /// Attaches a reader behind `from` responses; whoever read before is disconnected.
     pub(super) fn attach(&mut self, now: Millis, no: OperationNo, from: usize) -> StreamId {
@@ -209,7 +216,12 @@ impl Engine {
             return Some(Err(Ok(())));
         }
         let report = (progress > 0).then(|| stream.quiet_since.saturating_add(progress));
-        let wake = [report, operation.next_batch_at(), operation.ends_at(), stream.deadline];
+        let wake = [
+            report,
+            operation.next_batch_at(),
+            operation.ends_at(),
+            stream.deadline,
+        ];
         Some(Ok(Step::Wait(wake.into_iter().flatten().min())))
     }
 

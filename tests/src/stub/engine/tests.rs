@@ -1,6 +1,8 @@
 //! Rules of Spark's that take too long, or too much, for the conformance suite; and that the
 //! engine is what it says: deterministic.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const CALLER: &str = "6b1d3c1e-0000-4000-8000-000000000001";
@@ -34,7 +36,11 @@ fn request(id: &str, sql: &str) -> Execute {
 }
 
 /// Reads a stream as far as it goes at that moment: kinds, and how it ended if it did.
-fn read(engine: &mut Engine, now: Millis, id: StreamId) -> (Vec<Kind>, Option<Result<(), RpcError>>) {
+fn read(
+    engine: &mut Engine,
+    now: Millis,
+    id: StreamId,
+) -> (Vec<Kind>, Option<Result<(), RpcError>>) {
     let mut kinds = Vec::new();
     loop {
         match engine.poll(now, id) {
@@ -65,7 +71,10 @@ fn a_released_id_is_remembered_for_as_long_as_it_is_asked_for() {
     run(&mut engine, 0, OPERATION, "SELECT 1").unwrap();
     release(&mut engine, 0, OPERATION);
     for now in [900, 1_800, 2_700] {
-        assert_eq!(run(&mut engine, now, OPERATION, "SELECT 1").unwrap_err(), ABANDONED);
+        assert_eq!(
+            run(&mut engine, now, OPERATION, "SELECT 1").unwrap_err(),
+            ABANDONED
+        );
     }
     run(&mut engine, 3_700, OPERATION, "SELECT 1").unwrap();
     assert_eq!(engine.ledger(3_700).of_operation(OPERATION).len(), 2);
@@ -74,13 +83,26 @@ fn a_released_id_is_remembered_for_as_long_as_it_is_asked_for() {
 
 #[test]
 fn servers_before_4_1_run_a_released_id_again() {
-    for (profile, again) in [(Profile::Spark41, false), (Profile::Spark40, true), (Profile::Spark35, true)] {
+    for (profile, again) in [
+        (Profile::Spark41, false),
+        (Profile::Spark40, true),
+        (Profile::Spark35, true),
+    ] {
         let mut engine = engine(|settings| settings.profile = profile);
         run(&mut engine, 0, OPERATION, "SELECT 1").unwrap();
         release(&mut engine, 0, OPERATION);
-        assert_eq!(run(&mut engine, 0, OPERATION, "SELECT 1").is_ok(), again, "{profile:?}");
+        assert_eq!(
+            run(&mut engine, 0, OPERATION, "SELECT 1").is_ok(),
+            again,
+            "{profile:?}"
+        );
         let status = engine.status(0, &caller(), None).unwrap_err();
-        assert_eq!(status, RpcError::Unimplemented { method: "GetStatus" });
+        assert_eq!(
+            status,
+            RpcError::Unimplemented {
+                method: "GetStatus"
+            }
+        );
     }
 }
 
@@ -99,12 +121,25 @@ fn sail_runs_every_id_again_and_drops_what_its_client_left() {
         run(&mut engine, 0, OPERATION, "SELECT 1").unwrap();
     }
     assert_eq!(engine.ledger(0).of_operation(OPERATION).len(), 3);
-    let left = engine.execute(0, request(OPERATION, "/* stub: hang */ SELECT 1")).unwrap();
+    let left = engine
+        .execute(0, request(OPERATION, "/* stub: hang */ SELECT 1"))
+        .unwrap();
     engine.leave(0, left.stream);
     let reattach = engine.reattach(0, &caller(), OPERATION, None).unwrap_err();
     assert_eq!(reattach.class(), Some(NOT_FOUND));
-    assert_eq!(engine.ledger(0).executions()[3].outcome, Some(Outcome::Cancelled));
-    assert!(run(&mut engine, 0, OPERATION, "SET spark.sql.ansi.enabled=false").is_err());
+    assert_eq!(
+        engine.ledger(0).executions()[3].outcome,
+        Some(Outcome::Cancelled)
+    );
+    assert!(
+        run(
+            &mut engine,
+            0,
+            OPERATION,
+            "SET spark.sql.ansi.enabled=false"
+        )
+        .is_err()
+    );
 }
 
 #[test]
@@ -115,14 +150,19 @@ fn a_tombstone_outlives_the_memory_until_there_are_too_many() {
         settings.detached_timeout_ms = 1_000;
         settings.maintenance_interval_ms = 1_000;
     });
-    let ids: Vec<String> = (0..3).map(|n| OPERATION.replace("00a", &format!("00{n}"))).collect();
+    let ids: Vec<String> = (0..3)
+        .map(|n| OPERATION.replace("00a", &format!("00{n}")))
+        .collect();
     for (at, id) in ids.iter().enumerate() {
         run(&mut engine, at as u64, id, "SELECT 1").unwrap();
     }
     engine.advance(5_000);
     run(&mut engine, 5_000, &ids[0], "SELECT 1").unwrap();
     for id in &ids[1..] {
-        assert_eq!(run(&mut engine, 5_000, id, "SELECT 1").unwrap_err(), ABANDONED);
+        assert_eq!(
+            run(&mut engine, 5_000, id, "SELECT 1").unwrap_err(),
+            ABANDONED
+        );
         let reattach = engine.reattach(5_000, &caller(), id, None).unwrap_err();
         assert_eq!(reattach.class(), Some(ABANDONED));
     }
@@ -135,21 +175,33 @@ fn a_detached_operation_is_cancelled_at_the_first_maintenance_after_its_time() {
         settings.detached_timeout_ms = 300_000;
         settings.maintenance_interval_ms = 30_000;
     });
-    let attached = engine.execute(10, request(OPERATION, "/* stub: hang */ SELECT 1")).unwrap();
+    let attached = engine
+        .execute(10, request(OPERATION, "/* stub: hang */ SELECT 1"))
+        .unwrap();
     engine.leave(20, attached.stream);
     engine.advance(449_999);
     assert_eq!(engine.ledger(449_999).executions()[0].outcome, None);
     engine.advance(450_000);
     let execution = engine.ledger(450_000).executions()[0].clone();
-    assert_eq!((execution.ended_ms, execution.outcome), (Some(450_000), Some(Outcome::Cancelled)));
+    assert_eq!(
+        (execution.ended_ms, execution.outcome),
+        (Some(450_000), Some(Outcome::Cancelled))
+    );
 }
 
 #[test]
 fn a_crash_ends_everything_and_the_next_driver_knows_nothing() {
     let mut engine = engine(|_| {});
     let other = OPERATION.replace("00a", "00b");
-    let running = engine.execute(0, request(&other, "/* stub: hang */ SELECT 1")).unwrap();
-    engine.execute(0, request(OPERATION, "/* stub: delay_ms=100 crash */ SELECT 1")).unwrap();
+    let running = engine
+        .execute(0, request(&other, "/* stub: hang */ SELECT 1"))
+        .unwrap();
+    engine
+        .execute(
+            0,
+            request(OPERATION, "/* stub: delay_ms=100 crash */ SELECT 1"),
+        )
+        .unwrap();
     engine.advance(99);
     assert_eq!(engine.incarnation(), 1);
     engine.advance(1_000);
@@ -158,7 +210,10 @@ fn a_crash_ends_everything_and_the_next_driver_knows_nothing() {
     let (_, end) = read(&mut engine, 1_000, running.stream);
     assert_eq!(end, Some(Err(RpcError::Unavailable)));
     for execution in engine.ledger(1_000).executions() {
-        assert_eq!((execution.ended_ms, execution.outcome), (Some(100), Some(Outcome::DriverDied)));
+        assert_eq!(
+            (execution.ended_ms, execution.outcome),
+            (Some(100), Some(Outcome::DriverDied))
+        );
     }
     let observed = Caller {
         observed: Some(running.server_id),
@@ -166,7 +221,9 @@ fn a_crash_ends_everything_and_the_next_driver_knows_nothing() {
     };
     let gone = engine.reattach(1_000, &observed, &other, None).unwrap_err();
     assert_eq!(gone.class(), Some("INVALID_HANDLE.SESSION_NOT_FOUND"));
-    let changed = engine.interrupt(1_000, &observed, &Interrupt::All).unwrap_err();
+    let changed = engine
+        .interrupt(1_000, &observed, &Interrupt::All)
+        .unwrap_err();
     assert_eq!(changed.class(), Some("INVALID_HANDLE.SESSION_CHANGED"));
 }
 
@@ -178,10 +235,21 @@ fn the_ledger_knows_when_a_statement_ended_even_if_nobody_looked() {
     let (kinds, _) = read(&mut engine, 1_149, attached.stream);
     assert_eq!(kinds, [Kind::Schema, Kind::Progress, Kind::Batch(0)]);
     let (kinds, end) = read(&mut engine, 9_000, attached.stream);
-    assert_eq!(kinds, [Kind::Batch(1), Kind::Batch(2), Kind::Metrics, Kind::Complete]);
+    assert_eq!(
+        kinds,
+        [
+            Kind::Batch(1),
+            Kind::Batch(2),
+            Kind::Metrics,
+            Kind::Complete
+        ]
+    );
     assert_eq!(end, Some(Ok(())));
     let execution = engine.ledger(9_000).executions()[0].clone();
-    assert_eq!((execution.started_ms, execution.ended_ms), (1_000, Some(1_250)));
+    assert_eq!(
+        (execution.started_ms, execution.ended_ms),
+        (1_000, Some(1_250))
+    );
     assert_eq!(execution.outcome, Some(Outcome::Succeeded));
 }
 
@@ -196,12 +264,13 @@ fn an_error_comes_after_its_rows() {
 }
 
 #[test]
-fn a_bad_directive_says_what_is_allowed() {
-    let mut engine = engine(|_| {});
+fn a_bad_directive_is_refused_with_what_is_allowed() {
     for bad in ["/* stub: rowz=1 */ SELECT 1", "/* stub: rows=x */ SELECT 1"] {
-        assert_eq!(run(&mut engine, 0, &bad.len().to_string(), bad).unwrap_err(), "INVALID_HANDLE.FORMAT");
-        let id = uuid_of(bad.len() as u64, 0);
-        assert_eq!(run(&mut engine, 0, &id, bad).unwrap_err(), "STUB_BAD_DIRECTIVE");
+        let mut engine = engine(|_| {});
+        assert_eq!(
+            run(&mut engine, 0, OPERATION, bad).unwrap_err(),
+            "STUB_BAD_DIRECTIVE"
+        );
     }
 }
 
@@ -209,7 +278,9 @@ fn a_bad_directive_says_what_is_allowed() {
 fn equal_calls_give_equal_answers() {
     let play = || {
         let mut engine = engine(|_| {});
-        let attached = engine.execute(5, request(OPERATION, "SELECT id FROM range(9)")).unwrap();
+        let attached = engine
+            .execute(5, request(OPERATION, "SELECT id FROM range(9)"))
+            .unwrap();
         let first = engine.poll(5, attached.stream);
         let details = engine.reattach(9, &caller(), "x", None).unwrap_err();
         (attached.server_id, first, details)
@@ -218,9 +289,124 @@ fn equal_calls_give_equal_answers() {
 }
 
 #[test]
-fn a_driver_restart_while_paging_an_agenda_leaves_only_maintenance() {
+fn a_driver_restart_leaves_only_maintenance_on_the_agenda() {
     let mut engine = engine(|_| {});
     run(&mut engine, 0, OPERATION, "SELECT 1").unwrap();
     engine.restart(50);
     assert_eq!(engine.next_due(), Some(50 + 30_000));
+}
+
+#[test]
+fn a_second_reader_before_the_thread_starts_kills_the_operation() {
+    let sql = "SELECT 1";
+    let mut engine = engine(|settings| settings.start_delay_ms = 10);
+    let first = engine.execute(0, request(OPERATION, sql)).unwrap();
+    let second = engine.execute(9, request(OPERATION, sql)).unwrap_err();
+    let orphaned = "SPARK_CONNECT_ILLEGAL_STATE.EXECUTION_STATE_OPERATION_ORPHANED";
+    assert_eq!(second.class(), Some(orphaned));
+    let (kinds, end) = read(&mut engine, 9, first.stream);
+    assert!(kinds.is_empty());
+    assert_eq!(
+        end.unwrap().unwrap_err().class(),
+        Some("INVALID_CURSOR.DISCONNECTED")
+    );
+    assert_eq!(run(&mut engine, 20, OPERATION, sql).unwrap_err(), ABANDONED);
+    let (_, states) = engine
+        .status(20, &caller(), Some(vec![OPERATION.into()]))
+        .unwrap();
+    assert_eq!(states[0].1, OperationState::Cancelled);
+    assert!(engine.ledger(20).executions().is_empty(), "it never ran");
+    let other = OPERATION.replace("00a", "00b");
+    let alone = engine.execute(30, request(&other, sql)).unwrap();
+    assert_eq!(read(&mut engine, 40, alone.stream).0.len(), 5);
+    assert_eq!(engine.ledger(40).executions()[0].started_ms, 40);
+}
+
+/// What a client may do at any moment.
+#[derive(Debug, Clone)]
+enum Action {
+    Execute(u8),
+    Reattach(u8),
+    Release(u8),
+    Interrupt(u8),
+    Leave,
+    Read,
+    Pass(u16),
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let id = 0..4_u8;
+    prop_oneof![
+        3 => id.clone().prop_map(Action::Execute),
+        2 => id.clone().prop_map(Action::Reattach),
+        1 => id.clone().prop_map(Action::Release),
+        1 => id.prop_map(Action::Interrupt),
+        1 => Just(Action::Leave),
+        3 => Just(Action::Read),
+        2 => (0..2_000_u16).prop_map(Action::Pass),
+    ]
+}
+
+fn play(actions: &[Action]) -> Engine {
+    let mut engine = engine(|settings| {
+        settings.detached_timeout_ms = 1_000;
+        settings.maintenance_interval_ms = 100;
+        settings.sender_max_stream_ms = 500;
+        settings.retry_buffer_bytes = 2_000;
+        settings.start_delay_ms = 20;
+    });
+    let sql = "/* stub: rows=40 batch_rows=10 delay_ms=50 batch_delay_ms=100 */ SELECT 1";
+    let name = |n: &u8| OPERATION.replace("00a", &format!("00{n}"));
+    let (mut now, mut stream) = (0, None);
+    for action in actions {
+        match action {
+            Action::Execute(n) => {
+                let attached = engine.execute(now, request(&name(n), sql));
+                stream = attached.ok().map(|attached| attached.stream).or(stream);
+            }
+            Action::Reattach(n) => {
+                let attached = engine.reattach(now, &caller(), &name(n), None);
+                stream = attached.ok().map(|attached| attached.stream).or(stream);
+            }
+            Action::Release(n) => {
+                let _ = engine.release(now, &caller(), &name(n), &Release::All);
+            }
+            Action::Interrupt(n) => {
+                let what = Interrupt::Operation(Some(name(n)));
+                engine.interrupt(now, &caller(), &what).unwrap();
+            }
+            Action::Leave => {
+                if let Some(id) = stream.take() {
+                    engine.leave(now, id);
+                }
+            }
+            Action::Read => {
+                if let Some(id) = stream {
+                    read(&mut engine, now, id);
+                }
+            }
+            Action::Pass(ms) => now += u64::from(*ms),
+        }
+    }
+    engine.advance(now + 100_000);
+    engine
+}
+
+proptest! {
+    #[test]
+    fn no_id_runs_twice_while_it_is_remembered(actions in prop::collection::vec(action(), 1..60)) {
+        let mut engine = play(&actions);
+        let ledger = engine.ledger(1_000_000);
+        prop_assert!(ledger.repeated_operations().is_empty());
+        prop_assert!(ledger.executions().iter().all(|execution| execution.outcome.is_some()));
+    }
+
+    #[test]
+    fn nothing_is_left_behind_once_time_has_passed(actions in prop::collection::vec(action(), 1..60)) {
+        let engine = play(&actions);
+        prop_assert_eq!(engine.operations.len(), 0);
+        let unread = engine.streams.values().filter(|stream| !stream.is_cut()).count();
+        prop_assert_eq!(unread, 0);
+        prop_assert_eq!(engine.agenda.len(), 1);
+    }
 }

@@ -71,7 +71,10 @@ fn statement(sql: &str) -> Result<Statement, SparkError> {
     }
     let plain = text::without_comments(sql);
     let plain = plain.strip_suffix(';').unwrap_or(&plain).trim();
-    let first = plain.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
+    let first = plain
+        .split(|c: char| !c.is_alphanumeric())
+        .next()
+        .unwrap_or("");
     let rest = plain[first.len()..].trim();
     let keyword = first.to_ascii_uppercase();
     if keyword != "BEGIN"
@@ -91,7 +94,9 @@ fn statement(sql: &str) -> Result<Statement, SparkError> {
         "DROP" => Statement::Drop(last_word(rest)),
         "USE" | "INSERT" | "ALTER" | "REFRESH" | "CACHE" | "UNCACHE" | "TRUNCATE" | "DELETE"
         | "UPDATE" | "MERGE" | "ANALYZE" | "RESET" | "BEGIN" | "CLEAR" => nothing(),
-        "SHOW" | "DESCRIBE" | "DESC" | "EXPLAIN" | "VALUES" | "WITH" | "FROM" | "TABLE" => one_text(plain),
+        "SHOW" | "DESCRIBE" | "DESC" | "EXPLAIN" | "VALUES" | "WITH" | "FROM" | "TABLE" => {
+            one_text(plain)
+        }
         _ => return Err(SparkError::parse(&format!("'{first}'"), "", sql, 0)),
     })
 }
@@ -107,7 +112,10 @@ fn create(sql: &str, rest: &str) -> Statement {
     let body = text::positions(rest, "AS").first().copied();
     let head = &rest[..body.unwrap_or(rest.len())];
     let words: Vec<String> = head.split_whitespace().map(str::to_lowercase).collect();
-    let Some(kind) = words.iter().position(|word| word == "view" || word == "table") else {
+    let Some(kind) = words
+        .iter()
+        .position(|word| word == "view" || word == "table")
+    else {
         return nothing();
     };
     let skipped = ["if", "not", "exists"];

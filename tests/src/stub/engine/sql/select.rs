@@ -53,7 +53,11 @@ pub(super) fn compile(sql: &str, body: &str) -> Statement {
         let Some(range) = range(&arguments) else {
             return Statement::run(Script::refused(SparkError::parse("'range'", "", sql, 0)));
         };
-        let hashed = if filter.contains("sha2") { range.rows / HASHED_PER_MS } else { 0 };
+        let hashed = if filter.contains("sha2") {
+            range.rows / HASHED_PER_MS
+        } else {
+            0
+        };
         return Statement::run(select(sql, items, range, hashed));
     }
     let name = relation.split_whitespace().next().unwrap_or("");
@@ -154,7 +158,10 @@ impl Select {
             return Content::Text("null".into());
         }
         let aggregates = ["count", "sum", "avg", "min", "max"];
-        if aggregates.iter().any(|name| call(expression, name).is_some()) {
+        if aggregates
+            .iter()
+            .any(|name| call(expression, name).is_some())
+        {
             self.aggregated = true;
             return Content::Long(i64::try_from(range.rows).unwrap_or(i64::MAX));
         }

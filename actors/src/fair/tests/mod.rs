@@ -1,0 +1,4 @@
+//! The rules of fairness, by example and by property.
+
+mod allocate;
+mod queue;

@@ -1,0 +1,65 @@
+//! A scheduler on its own, for tests and drills.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorRef};
+
+use crate::ports::RegistryPort;
+use crate::supervisor::{Policy, StartError};
+
+use super::message::Message;
+use super::{Arguments, Scheduler};
+
+/// A running scheduler without a node around it.
+#[derive(Debug)]
+pub struct Drill {
+    scheduler: ActorRef<Message>,
+}
+
+impl Drill {
+    /// Starts a scheduler over that registry.
+    ///
+    /// # Errors
+    /// When its actor cannot be spawned.
+    pub async fn start(
+        registry: Arc<dyn RegistryPort>,
+        policy: Policy,
+    ) -> Result<Self, StartError> {
+        let spawned = Actor::spawn(None, Scheduler, Arguments { registry, policy }).await;
+        let (scheduler, _) = spawned.map_err(|error| StartError {
+            cause: error.to_string(),
+        })?;
+        Ok(Self { scheduler })
+    }
+
+    /// Ends the actor of that pool as a crash would, if it runs.
+    pub fn crash_pool(&self, endpoint: &str, pool: &str) {
+        // A scheduler that has ended has no pools to crash.
+        let _ = self.scheduler.cast(Message::CrashPool {
+            endpoint: endpoint.to_owned(),
+            pool: pool.to_owned(),
+        });
+    }
+
+    /// Whether it still runs: it ends when its actors crash too often, or the registry stops.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        !matches!(
+            self.scheduler.get_status(),
+            ractor::ActorStatus::Stopping | ractor::ActorStatus::Stopped
+        )
+    }
+
+    /// Stops it, with everything under it. Bounded by `limit`.
+    pub async fn stop(self, limit: Duration) {
+        if self
+            .scheduler
+            .stop_and_wait(None, Some(limit))
+            .await
+            .is_err()
+        {
+            tracing::warn!("the scheduler did not stop in time");
+        }
+    }
+}

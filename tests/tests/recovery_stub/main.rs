@@ -1,0 +1,123 @@
+//! Recovery on one node, against the stub, where every step can be controlled: a coordinator
+//! killed at a chosen point, a driver that forgets or dies, a connection that is lost.
+//!
+//! **Invariant:** whatever happens, the stub's ledger has each operation once at most.
+
+mod driver;
+mod memory;
+mod network;
+mod retention;
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use libra_tests::harness::{Libra, Marker, State, Statement, Submit, until, until_some};
+use libra_tests::stub::engine::{Outcome, Settings};
+use libra_tests::stub::server::StubSpark;
+
+/// Long enough for what takes a moment, also on a machine that is busy with other things.
+const SOON: Duration = Duration::from_secs(40);
+/// Within so long a statement is told that its Spark is gone.
+const TOLD: Duration = Duration::from_secs(5);
+const FAILPOINTS: &str = "FAILPOINTS";
+
+/// A stub, and a coordinator on it that is not started yet.
+async fn apart(settings: Settings, slots: usize) -> Result<(StubSpark, Libra)> {
+    let stub = StubSpark::start(settings).await?;
+    let libra = Libra::on(&stub.connection_string())
+        .set("libra.scheduler.slots", slots)
+        .prepare()?;
+    Ok((stub, libra))
+}
+
+/// A stub, and a coordinator that is ready on it.
+async fn together(settings: Settings, slots: usize) -> Result<(StubSpark, Libra)> {
+    let (stub, mut libra) = apart(settings, slots).await?;
+    libra.start().await?;
+    Ok((stub, libra))
+}
+
+/// A statement that does what `directive` says, told apart by a marker.
+fn sql(directive: &str) -> Submit {
+    Submit::sql(format!("/* stub: {directive} */ SELECT {}", Marker::new()))
+}
+
+async fn accepted(libra: &Libra, directive: &str) -> Result<Statement> {
+    libra.api.submit("default", &sql(directive)).await
+}
+
+/// Submits a statement, waits until it is in Spark, and kills the coordinator before it has heard
+/// of that.
+async fn killed_unanswered(
+    stub: &StubSpark,
+    libra: &mut Libra,
+    directive: &str,
+) -> Result<Statement> {
+    libra.set_env(FAILPOINTS, Some("sent-not-answered=return(kill)"));
+    libra.start().await?;
+    let statement = accepted(libra, directive).await?;
+    dead(libra).await?;
+    libra.set_env(FAILPOINTS, None);
+    ensure!(ran(stub, &statement) == 1, "it never reached Spark");
+    Ok(statement)
+}
+
+/// Waits until the coordinator has ended at a fail point.
+async fn dead(libra: &mut Libra) -> Result<()> {
+    until("the coordinator to die", SOON, || {
+        let exited = libra.exited();
+        async move { Ok(exited?.is_some()) }
+    })
+    .await
+}
+
+/// How often the stub ran a statement.
+fn ran(stub: &StubSpark, statement: &Statement) -> usize {
+    stub.ledger(|ledger| ledger.of_operation(&statement.operation_id).len())
+}
+
+/// How the stub's only run of a statement ended.
+fn outcome(stub: &StubSpark, statement: &Statement) -> Option<Outcome> {
+    stub.ledger(|ledger| {
+        let runs = ledger.of_operation(&statement.operation_id);
+        runs.first().and_then(|run| run.outcome)
+    })
+}
+
+/// Waits until the stub has begun to run a statement.
+async fn begun(stub: &StubSpark, statement: &Statement) -> Result<()> {
+    until("Spark to run the statement", SOON, || async {
+        Ok(ran(stub, statement) > 0)
+    })
+    .await
+}
+
+/// Waits until a statement shows that its connection is lost, or found again.
+async fn reconnecting(libra: &Libra, statement: &Statement, wanted: bool) -> Result<Statement> {
+    let what = format!("reconnecting: {wanted}");
+    until_some(&what, SOON, || async {
+        let seen = libra.api.statement(&statement.job_id).await?;
+        ensure!(seen.state == State::Running, "{seen:?}");
+        Ok((seen.reconnecting == wanted).then_some(seen))
+    })
+    .await
+}
+
+async fn ended(libra: &Libra, statement: &Statement) -> Result<Statement> {
+    libra.api.ended(&statement.job_id, SOON).await
+}
+
+/// The error class of a statement that failed; fails itself if it ended otherwise.
+#[track_caller]
+fn class(statement: &Statement) -> &str {
+    assert_eq!(statement.state, State::Failed, "{statement:?}");
+    let error = statement.error.as_ref();
+    error
+        .and_then(|e| e.error_class.as_deref())
+        .unwrap_or_default()
+}
+
+#[track_caller]
+fn assert_succeeded(statement: &Statement) {
+    assert_eq!(statement.state, State::Succeeded, "{:?}", statement.error);
+}
