@@ -132,6 +132,8 @@ fn settings_of(config: &Config) -> Settings {
         scheduler_mode: config.spark.scheduler_mode.into(),
         retention_ms: millis(config.results.retention),
         retention_statements: config.results.retention_statements,
+        active_per_session: config.limits.statements_per_session,
+        active_per_user: config.limits.statements_per_user,
     }
 }
 

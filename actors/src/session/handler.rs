@@ -195,6 +195,7 @@ fn run(me: &Me, state: &mut State, statement: Arc<StatementRecord>) {
         });
     });
     state.begun.insert(job);
+    state.never_sent.remove(&job);
     state.runners.insert(
         job,
         Running {
@@ -271,6 +272,7 @@ fn reset(me: &Me, state: &mut State, lost: &str, reason: &str) {
         old_spark_session_id: view.session.spark_session_id,
         new_spark_session_id: Uuid::new_v4().to_string(),
         reason: reason.to_owned(),
+        never_sent: state.never_sent.iter().map(|job| job.0).collect(),
     };
     keeper::propose(
         state,
@@ -298,6 +300,7 @@ fn proposed(me: &Me, state: &mut State, what: Proposal, result: Proposed) {
             running.task.abort();
         }
         state.cleaning.clear();
+        state.never_sent.clear();
     }
     reconcile(me, state);
 }
@@ -306,7 +309,12 @@ fn runner_ended(me: &Me, state: &mut State, job: JobId, lived_in: &str, outcome:
     state.runners.remove(&job);
     match outcome {
         Outcome::Ended | Outcome::NotOurs => reconcile(me, state),
-        Outcome::SessionLost(reason) => reset(me, state, lived_in, &reason),
+        Outcome::SessionLost { reason, never_sent } => {
+            if never_sent {
+                state.never_sent.insert(job);
+            }
+            reset(me, state, lived_in, &reason);
+        }
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) runners: BTreeMap<JobId, Running>,
     /// Running statements that have had a runner of this actor: never fresh again.
     pub(crate) begun: BTreeSet<JobId>,
+    /// Running statements of which Spark said that their session is gone before it had any of them.
+    pub(crate) never_sent: BTreeSet<JobId>,
     pub(crate) cleaning: BTreeSet<JobId>,
     /// Proposals under way.
     pub(crate) proposing: BTreeSet<Proposal>,
@@ -83,6 +85,7 @@ impl State {
             incarnation: None,
             runners: BTreeMap::new(),
             begun: BTreeSet::new(),
+            never_sent: BTreeSet::new(),
             cleaning: BTreeSet::new(),
             proposing: BTreeSet::new(),
             opening: None,

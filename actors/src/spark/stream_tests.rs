@@ -99,3 +99,27 @@ fn batches_that_cannot_be_are_refused() {
         .is_ok()
     );
 }
+
+/// A crash between poisoning an id and releasing it leaves the poison for the next owner to find.
+#[test]
+fn a_poisons_schema_is_told_from_a_statements() {
+    use libra_proto::spark::data_type::{Integer, Struct, StructField};
+    let schema = |column: &str| {
+        let field = StructField {
+            name: column.to_owned(),
+            data_type: Some(DataType {
+                kind: Some(Kind::Integer(Integer {})),
+            }),
+            ..StructField::default()
+        };
+        let kind = Kind::Struct(Struct {
+            fields: vec![field],
+        });
+        DataType { kind: Some(kind) }.encode_to_vec()
+    };
+    let sealed = |schema: &[u8]| is_sealed("op-1", schema);
+    assert!(sealed(&schema("libra-seal-op-1")));
+    assert!(!sealed(&schema("libra-seal-op-2")));
+    assert!(!sealed(&schema("0")));
+    assert!(!sealed(&[]));
+}

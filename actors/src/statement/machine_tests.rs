@@ -309,6 +309,22 @@ fn disconnected_is_not_reattached_before_the_epoch_is_confirmed() {
     ));
 }
 
+/// As after a poison that was left behind by a crash: its responses are not the statement's.
+#[test]
+fn a_lost_position_of_a_cancelled_statement_ends_it_cancelled() {
+    let mut machine = machine(Facts {
+        seen: true,
+        ..RECOVERED
+    });
+    machine.set_intents(Intents {
+        cancel: true,
+        timeout: false,
+    });
+    machine.on(Event::Begin, at(0));
+    let action = machine.on(Event::Failed(Failure::PositionLost), at(1));
+    assert_eq!(action, stop_in_spark(End::Cancelled));
+}
+
 #[test]
 fn a_session_changed_in_answer_to_the_first_send_means_never_sent() {
     let lost = Failure::SessionLost("SESSION_CHANGED".into());

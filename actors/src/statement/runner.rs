@@ -41,9 +41,13 @@ pub(crate) enum Outcome {
     Ended,
     /// The session has another owner or epoch: nothing was changed.
     NotOurs,
-    /// The Spark session is gone; the statement is still `running` in the registry, unless it had
-    /// never been sent.
-    SessionLost(String),
+    /// The Spark session is gone; the statement is still `running` in the registry.
+    SessionLost {
+        /// What Spark said.
+        reason: String,
+        /// The operation surely never reached that Spark session.
+        never_sent: bool,
+    },
 }
 
 /// One statement being run.
@@ -113,7 +117,7 @@ impl Runner {
                     return self.finish(end, Some(writer), needs_cleanup).await;
                 }
                 Action::SessionLost { reason, never_sent } => {
-                    return self.session_lost(reason, never_sent).await;
+                    return Outcome::SessionLost { reason, never_sent };
                 }
                 Action::Stop => return Outcome::NotOurs,
                 other => self.perform(other, writer, &mut machine, begun).await,
@@ -289,18 +293,6 @@ impl Runner {
             Ok(Err(error)) => tracing::debug!(job = %self.job(), %error, "interrupt failed"),
             Err(_) => tracing::debug!(job = %self.job(), "interrupt timed out"),
         }
-    }
-
-    async fn session_lost(&self, reason: String, never_sent: bool) -> Outcome {
-        if never_sent {
-            let error = ErrorClass::SessionReset.error(format!(
-                "the Spark session it was accepted for is gone ({reason}); it was never sent"
-            ));
-            if self.finish(End::Failed(error), None, false).await == Outcome::NotOurs {
-                return Outcome::NotOurs;
-            }
-        }
-        Outcome::SessionLost(reason)
     }
 
     /// Commits the end, however often it takes, then releases the operation in Spark.

@@ -78,6 +78,10 @@ pub enum Limit {
     Queued,
     /// `libra.limits.queued-bytes`, all queued statement texts.
     QueuedBytes,
+    /// `libra.limits.statements-per-session`, queued and running.
+    ActivePerSession,
+    /// `libra.limits.statements-per-user`, queued and running.
+    ActivePerUser,
     /// Requests at once on this node.
     Requests,
     /// Open streams at once on this node.
@@ -92,8 +96,10 @@ impl Limit {
             Self::Sessions => "libra.session.max-sessions",
             Self::Queued => "libra.scheduler.max-queued",
             Self::QueuedBytes => "libra.limits.queued-bytes",
-            Self::Requests => "libra.limits.requests",
-            Self::Streams => "libra.limits.streams",
+            Self::ActivePerSession => "libra.limits.statements-per-session",
+            Self::ActivePerUser => "libra.limits.statements-per-user",
+            Self::Requests => "libra.limits.concurrent-requests",
+            Self::Streams => "libra.limits.open-streams",
         }
     }
 }
@@ -307,6 +313,7 @@ impl ServiceError {
                 Limit::Sessions => ErrorCode::TooManySessions,
                 Limit::Queued => ErrorCode::QueueFull,
                 Limit::QueuedBytes => ErrorCode::QueuedBytes,
+                Limit::ActivePerSession | Limit::ActivePerUser => ErrorCode::TooManyStatements,
                 Limit::Requests => ErrorCode::TooManyRequests,
                 Limit::Streams => ErrorCode::TooManyStreams,
             },

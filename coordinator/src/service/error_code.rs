@@ -53,6 +53,8 @@ pub enum ErrorCode {
     QueueFull,
     /// The queued statements' texts fill the room they have.
     QueuedBytes,
+    /// As many statements that have not ended as a session, or a user, may have.
+    TooManyStatements,
     /// As many requests at once as allowed.
     TooManyRequests,
     /// As many open streams as allowed.
@@ -94,7 +96,7 @@ const fn kind(name: &'static str, status: u16, title: &'static str) -> ErrorKind
 
 impl ErrorCode {
     /// Every code, in the order of their statuses.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::InvalidRequest,
         Self::SessionNotFound,
         Self::StatementNotFound,
@@ -119,6 +121,7 @@ impl ErrorCode {
         Self::TooManySessions,
         Self::QueueFull,
         Self::QueuedBytes,
+        Self::TooManyStatements,
         Self::TooManyRequests,
         Self::TooManyStreams,
         Self::HeadersTooLarge,
@@ -171,6 +174,9 @@ impl ErrorCode {
             Self::TooManySessions => kind("too-many-sessions", 429, "Too many sessions"),
             Self::QueueFull => kind("queue-full", 429, "The pool's queue is full"),
             Self::QueuedBytes => kind("queued-bytes", 429, "Too much statement text is queued"),
+            Self::TooManyStatements => {
+                kind("too-many-statements", 429, "Too many statements have not ended")
+            }
             Self::TooManyRequests => kind("too-many-requests", 429, "Too many requests at once"),
             Self::TooManyStreams => kind("too-many-streams", 429, "Too many open streams"),
             Self::HeadersTooLarge => kind("headers-too-large", 431, "The headers are too long"),

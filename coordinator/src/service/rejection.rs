@@ -29,6 +29,8 @@ pub(super) fn refused(rejection: &Rejection) -> ServiceError {
         RejectionCode::TooManySessions => limit(Limit::Sessions),
         RejectionCode::QueueFull => limit(Limit::Queued),
         RejectionCode::QueuedBytes => limit(Limit::QueuedBytes),
+        RejectionCode::ActivePerSession => limit(Limit::ActivePerSession),
+        RejectionCode::ActivePerUser => limit(Limit::ActivePerUser),
         RejectionCode::UnknownPool if rejection.allowed.is_empty() => {
             ServiceError::UnknownPool { pool: subject }
         }

@@ -46,6 +46,7 @@ pub(crate) fn settings(mode: Mode) -> Settings {
         scheduler_mode: SchedulingMode::Fair.into(),
         retention_ms: 60_000,
         retention_statements: 1_000,
+        ..Settings::default()
     }
 }
 
@@ -180,6 +181,7 @@ impl TestNode {
             old_spark_session_id: shown.json["sparkSessionId"].as_str().unwrap().to_owned(),
             new_spark_session_id: "spark-anew".to_owned(),
             reason: "the server restarted".to_owned(),
+            never_sent: Vec::new(),
         };
         self.propose(Kind::ResetSession(reset)).await;
     }

@@ -50,6 +50,8 @@ pub(super) struct Indexes {
     pub(super) sessions: BTreeMap<String, SessionJobs>,
     pub(super) endpoints: BTreeMap<String, Endpoint>,
     pub(super) pools: BTreeMap<String, PoolJobs>,
+    /// Queued and running statements of each user.
+    pub(super) users: BTreeMap<String, u64>,
     /// Active statements that have a timeout and no intent yet, by deadline.
     pub(super) deadlines: BTreeSet<(u64, JobId)>,
     /// Ended statements by the time of their end.
@@ -135,6 +137,11 @@ impl Indexes {
                 put(&mut self.ended, (statement.completed_at_ms, job), present);
             }
             StatementState::Unspecified => {}
+        }
+        if !statement.state().has_ended() {
+            edit(&mut self.users, &statement.user, |active| {
+                count(active, 1, present);
+            });
         }
         if !statement.state().has_ended()
             && !has_intent(statement)

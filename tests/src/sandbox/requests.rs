@@ -21,6 +21,8 @@ pub fn settings(slots: u32, order: SchedulingMode, version: u64) -> Kind {
             scheduler_mode: order.into(),
             retention_ms: 1 << 40,
             retention_statements: 100_000,
+            active_per_session: 0,
+            active_per_user: 0,
         }),
         expected_version: version,
     })

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use tonic::Code;
 
-use super::conformance::probe::{Probe, failed, new_id};
+use super::conformance::probe::{Probe, new_id};
+use super::conformance::reading::failed;
 use super::engine::{Outcome, Settings};
 use super::faults::{Fault, Lose, Method};
 use super::net::Mode;

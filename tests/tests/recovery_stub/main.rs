@@ -8,7 +8,7 @@ mod memory;
 mod network;
 mod retention;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use libra_tests::harness::{Libra, Marker, State, Statement, Submit, until, until_some};
@@ -67,6 +67,25 @@ async fn dead(libra: &mut Libra) -> Result<()> {
     until("the coordinator to die", SOON, || {
         let exited = libra.exited();
         async move { Ok(exited?.is_some()) }
+    })
+    .await
+}
+
+/// Waits until a statement is `running`, and then as long as sending it can take.
+async fn on_its_way(libra: &Libra, statement: &Statement) -> Result<()> {
+    until("the statement to run", SOON, || async {
+        let seen = libra.api.statement(&statement.job_id).await?;
+        Ok(seen.state == State::Running)
+    })
+    .await?;
+    passed(Duration::from_millis(500)).await
+}
+
+/// Waits so long.
+async fn passed(time: Duration) -> Result<()> {
+    let began = Instant::now();
+    until("time to pass", SOON, || async {
+        Ok(began.elapsed() > time)
     })
     .await
 }

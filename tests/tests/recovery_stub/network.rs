@@ -9,8 +9,8 @@ use libra_tests::stub::faults::{Fault, Lose, Method};
 use libra_tests::stub::net::Mode;
 
 use super::{
-    SOON, TOLD, accepted, apart, assert_succeeded, begun, class, ended, outcome, ran, reconnecting,
-    together,
+    SOON, TOLD, accepted, apart, assert_succeeded, begun, class, ended, on_its_way, outcome, ran,
+    reconnecting, together,
 };
 
 fn fault(method: Method) -> Fault {
@@ -60,8 +60,8 @@ async fn a_slow_answer_is_waited_for() -> Result<()> {
         ..fault(Method::ExecutePlan)
     });
     let statement = accepted(&libra, "rows=3").await?;
-    let waiting = libra.api.statement(&statement.job_id).await?;
-    assert_eq!((waiting.state, ran(&stub, &statement)), (State::Running, 0));
+    on_its_way(&libra, &statement).await?;
+    assert_eq!(ran(&stub, &statement), 0, "the answer was not slow");
     assert_succeeded(&ended(&libra, &statement).await?);
     assert_eq!(ran(&stub, &statement), 1);
     Ok(())
@@ -98,6 +98,8 @@ async fn a_request_that_comes_late_from_the_dead_runs_nothing() -> Result<()> {
         ..fault(Method::ExecutePlan)
     });
     let statement = accepted(&libra, "rows=3 delay_ms=8000").await?;
+    on_its_way(&libra, &statement).await?;
+    assert_eq!(ran(&stub, &statement), 0, "the request was not late");
     libra.kill()?;
     libra.start().await?;
     begun(&stub, &statement).await?;

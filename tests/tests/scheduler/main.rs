@@ -35,7 +35,9 @@ fn registry(slots: u32, pools: &[PoolRecord]) -> Arc<MemoryRegistry> {
     for pool in pools {
         registry.apply(put_pool(pool.clone()));
     }
-    open_session("s", ENDPOINT).map(|command| registry.apply(command));
+    for command in open_session("s", ENDPOINT) {
+        registry.apply(command);
+    }
     registry
 }
 

@@ -1,6 +1,6 @@
 //! Slots, counted from outside: from what was committed alone, by rules of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use libra_proto::registry::command::Kind;
 use libra_proto::registry::{StatementState, applied};
@@ -147,7 +147,8 @@ impl Model {
 
     /// The registry counts the same.
     pub(crate) fn agrees_with(&self, registry: &MemoryRegistry) {
-        for endpoint in self.endpoints.values() {
+        let endpoints: BTreeSet<&String> = self.endpoints.values().collect();
+        for endpoint in endpoints {
             let demand = registry.view(|registry| registry.demand(endpoint));
             assert_eq!(demand.taken, self.taken(endpoint), "{endpoint}");
             for pool in &demand.pools {
@@ -160,9 +161,6 @@ impl Model {
                     pool.name
                 );
             }
-            registry
-                .view(|registry| registry.check_invariants())
-                .unwrap();
         }
     }
 

@@ -18,7 +18,9 @@ fn backlog() -> Arc<MemoryRegistry> {
         ..pool("batch", 1, 0)
     };
     let registry = registry(4, &[fifo, pool("default", 2, 1)]);
-    open_session("t", ENDPOINT).map(|command| registry.apply(command));
+    for command in open_session("t", ENDPOINT) {
+        registry.apply(command);
+    }
     for n in 0..QUEUED {
         let session = ["s", "t"][n / 3 % 2];
         let user = ["ann", "bob", "cem"][(n / 7).min(n % 5) % 3];

@@ -35,7 +35,9 @@ async fn run(seed: u64, events: u32) {
     }
     for (n, session) in SESSIONS.iter().enumerate() {
         let endpoint = [ENDPOINT, ELSEWHERE][n % 2];
-        open_session(session, endpoint).map(|command| registry.apply(command));
+        for command in open_session(session, endpoint) {
+            registry.apply(command);
+        }
     }
     registry.unknown_every(UNKNOWN_EVERY);
     let drill = scheduler(&registry).await;
@@ -53,6 +55,9 @@ async fn run(seed: u64, events: u32) {
                 model.is_conserving()
             })
             .await;
+            registry
+                .view(|registry| registry.check_invariants())
+                .unwrap();
         }
     }
     assert!(drill.runs(), "seed {seed}: the scheduler is alive");
@@ -140,6 +145,7 @@ fn lose_session(registry: &MemoryRegistry, session: &str) {
         old_spark_session_id: old,
         new_spark_session_id: incarnation.spark_session_id.clone(),
         reason: "SESSION_CHANGED".to_owned(),
+        never_sent: Vec::new(),
     }));
     registry.apply(Kind::OpenSession(OpenSession {
         session_id: session.to_owned(),

@@ -202,7 +202,16 @@ impl Step<'_> {
                 continue;
             };
             let running = statement.state() == StatementState::Running;
-            if running {
+            if running && command.never_sent.contains(&job.0) {
+                self.end(
+                    job,
+                    End::failed(ErrorClass::SessionReset.error(format!(
+                        "the Spark session that the statement was accepted for is gone, and it was \
+                         never sent there: {}",
+                        command.reason
+                    ))),
+                );
+            } else if running {
                 self.end(
                     job,
                     End::failed(ErrorClass::OutcomeUnknown.error(format!(

@@ -26,6 +26,7 @@ impl Step<'_> {
         }
         let create = self.session_for(command)?;
         self.known_pool(&command.pool)?;
+        self.check_active(command)?;
         let starts = create.is_none() && self.starts_at_once(command);
         if !starts {
             self.check_queue(command)?;
@@ -99,6 +100,27 @@ impl Step<'_> {
                 && self.registry.has_room(&session.endpoint, &command.pool)
                 && !self.registry.has_waiting(&session.endpoint)
         })
+    }
+
+    /// The limits of what one session and one user may have queued and running together.
+    fn check_active(&self, command: &Submit) -> Result<(), Rejection> {
+        let limits = self.registry.records.settings.unwrap_or_default();
+        let index = &self.registry.index;
+        let (session, user) = (command.session_id.as_str(), command.user.as_str());
+        let of_session = index
+            .sessions
+            .get(session)
+            .map_or(0, |jobs| jobs.active.len() as u64);
+        let most = u64::from(limits.active_per_session);
+        if most != 0 && of_session >= most {
+            return Err(over_limit(RejectionCode::ActivePerSession, session, most));
+        }
+        let of_user = index.users.get(user).copied().unwrap_or_default();
+        let most = u64::from(limits.active_per_user);
+        if most != 0 && of_user >= most {
+            return Err(over_limit(RejectionCode::ActivePerUser, user, most));
+        }
+        Ok(())
     }
 
     fn check_queue(&self, command: &Submit) -> Result<(), Rejection> {

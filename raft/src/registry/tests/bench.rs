@@ -150,6 +150,8 @@ pub(super) fn settings(mode: Mode, slots: u32) -> Settings {
         scheduler_mode: SchedulingMode::Fair.into(),
         retention_ms: 10_000,
         retention_statements: 20,
+        active_per_session: 0,
+        active_per_user: 0,
     }
 }
 
@@ -216,6 +218,7 @@ pub(super) fn reset(session: &str, epoch: u64, old: &str, new: &str) -> Kind {
         old_spark_session_id: old.to_owned(),
         new_spark_session_id: new.to_owned(),
         reason: "SESSION_CHANGED".to_owned(),
+        never_sent: Vec::new(),
     })
 }
 

@@ -241,6 +241,21 @@ fn a_reset_ends_what_relied_on_the_lost_spark_session() {
     assert_eq!(bench.statement(4).spark_session_id, "spark-c");
 }
 
+/// Or a client that has seen the end of one could submit the next into the lost Spark session.
+#[test]
+fn a_reset_ends_what_never_reached_the_lost_spark_session_with_the_session() {
+    let mut bench = Bench::with_open_session(2);
+    let never_sent = bench.run("op-1").job;
+    let sent = bench.run("op-2").job;
+    let Kind::ResetSession(mut command) = reset("a", 1, "spark-a", "spark-b") else {
+        unreachable!();
+    };
+    command.never_sent = vec![never_sent, 99];
+    bench.done(Kind::ResetSession(command));
+    assert_eq!(bench.error_class(never_sent), "LIBRA_SESSION_RESET");
+    assert_eq!(bench.error_class(sent), "LIBRA_OUTCOME_UNKNOWN");
+}
+
 #[test]
 fn only_the_newest_hundred_resets_are_kept() {
     let mut bench = Bench::with_open_session(2);

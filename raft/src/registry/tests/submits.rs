@@ -153,6 +153,39 @@ fn queues_are_bounded_by_number_and_by_bytes() {
 }
 
 #[test]
+fn a_session_and_a_user_may_only_have_so_many_at_work() {
+    let mut bench = Bench::with_open_session(1);
+    let few = Settings {
+        active_per_session: 3,
+        active_per_user: 2,
+        ..settings(Mode::Isolated, 1)
+    };
+    bench.done(put_settings(few, 1));
+    let by = |user: &str, operation: &str| {
+        let Kind::Submit(submit) = submit("a", operation) else {
+            unreachable!("made by submit()")
+        };
+        let user = user.to_owned();
+        Kind::Submit(Submit { user, ..submit })
+    };
+    bench.done(by("ann", "op-1"));
+    bench.done(by("ann", "op-2"));
+    let refusal = bench.refused(by("ann", "op-3"));
+    assert_eq!(
+        (refusal.code(), refusal.limit),
+        (RejectionCode::ActivePerUser, 2)
+    );
+    bench.done(by("bob", "op-4"));
+    let refusal = bench.refused(by("bob", "op-5"));
+    assert_eq!(
+        (refusal.code(), refusal.limit),
+        (RejectionCode::ActivePerSession, 3)
+    );
+    bench.done(Kind::Cancel(Cancel { job: 2 }));
+    bench.done(by("ann", "op-6"));
+}
+
+#[test]
 fn what_starts_at_once_needs_no_place_in_the_queue() {
     let mut bench = Bench::with_open_session(1);
     let none = Settings {

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use tonic::Code;
 
-use super::probe::{Failure, Probe, Read};
+use super::probe::Probe;
+use super::reading::{Failure, Read};
 use super::{Scenario, Target};
 
 pub(super) const SCENARIOS: &[Scenario] = &[

@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use libra_proto::spark::get_status_response::operation_status::OperationState as State;
 
-use super::probe::{Probe, Read, failed, failed_either, new_id, refused};
+use super::probe::{Probe, new_id};
+use super::reading::{Read, failed, failed_either, refused};
 use super::{Scenario, Target};
 use crate::harness::{Marker, until};
 

@@ -12,6 +12,7 @@
 mod errors;
 mod failover;
 pub(in crate::stub) mod probe;
+pub(in crate::stub) mod reading;
 mod replay;
 mod sessions;
 mod statements;

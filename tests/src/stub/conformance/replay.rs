@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::probe::{Probe, Read, failed, new_id, refused};
+use super::probe::{Probe, new_id};
+use super::reading::{Read, failed, refused};
 use super::{Scenario, Target};
 use crate::harness::Marker;
 

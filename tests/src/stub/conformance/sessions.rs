@@ -3,7 +3,8 @@
 use anyhow::{Result, ensure};
 use libra_proto::spark::config_request::{GetAll, operation::OpType};
 
-use super::probe::{Probe, failed, failed_either, new_id, refused};
+use super::probe::{Probe, new_id};
+use super::reading::{failed, failed_either, refused};
 use super::{Scenario, Target};
 use crate::harness::Marker;
 

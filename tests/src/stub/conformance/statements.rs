@@ -8,7 +8,8 @@ use libra_proto::spark;
 use libra_proto::spark::config_request::{Get, operation::OpType};
 use libra_proto::spark::execute_plan_response::ResponseType;
 
-use super::probe::{Probe, Read, failed, new_id, refused};
+use super::probe::{Probe, new_id};
+use super::reading::{Read, failed, refused};
 use super::{Scenario, Target};
 use crate::harness::Marker;
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use libra_proto::spark::get_status_response::operation_status::OperationState as State;
 
-use super::probe::{Probe, Read, failed, new_id, refused};
+use super::probe::{Probe, new_id};
+use super::reading::{Read, failed, refused};
 use super::{Needs, Scenario, Target};
 use crate::harness::{Marker, until};
 

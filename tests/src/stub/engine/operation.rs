@@ -55,6 +55,7 @@ pub(super) struct Operation {
     pub(super) ended: Option<Ended>,
     pub(super) error: Option<SparkError>,
     seed: u64,
+    has_schema: bool,
     batches: usize,
     produced: Vec<Produced>,
     /// Responses before this one can no longer be read.
@@ -78,6 +79,7 @@ impl Operation {
             ended: None,
             error: None,
             seed,
+            has_schema: false,
             batches: 0,
             produced: Vec::new(),
             released: 0,
@@ -90,7 +92,8 @@ impl Operation {
             return;
         }
         let script = self.request.script.clone();
-        if self.produced.is_empty() && script.result().is_some() {
+        if !self.has_schema && script.result().is_some() {
+            self.has_schema = true;
             self.push(Kind::Schema, 64);
             if progress {
                 self.push(Kind::Progress, 16);
@@ -103,9 +106,9 @@ impl Operation {
         }
     }
 
-    /// Reports progress, as a reader that waits makes Spark do.
-    pub(super) fn report_progress(&mut self) {
-        if self.ended.is_none() {
+    /// Reports progress to a reader that has read everything and waits.
+    pub(super) fn report_progress_at(&mut self, index: usize) {
+        if self.ended.is_none() && index == self.produced.len() {
             self.push(Kind::Progress, 16);
         }
     }

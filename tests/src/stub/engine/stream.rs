@@ -1,7 +1,7 @@
 //! Streams of responses: one reader at a time, the newest wins, cut by time and size.
 
 use super::maintenance::Due;
-use super::operation::Found;
+use super::operation::{Found, Operation};
 use super::{Effect, Engine, Millis, OperationNo, RpcError, SparkError};
 
 /// How much one poll gives out, as gRPC's server takes before it waits for the client.
@@ -57,10 +57,41 @@ pub(super) struct Stream {
     client_left: bool,
 }
 
-#[cfg(test)]
 impl Stream {
+    #[cfg(test)]
     pub(super) fn is_cut(&self) -> bool {
         self.cut.is_some()
+    }
+
+    /// Takes what can be sent now, in all at most one response over [`READY_BYTES`] or `most`.
+    fn gather(
+        &mut self,
+        operation: &mut Operation,
+        most: u64,
+    ) -> Result<Vec<Outgoing>, Result<(), SparkError>> {
+        let mut sending = Vec::new();
+        let mut bytes = 0;
+        while bytes < READY_BYTES && self.sent <= most {
+            match operation.consume(self.next) {
+                Found::Response(kind, size) => {
+                    let response_id = operation.response_id(self.next);
+                    sending.push(Outgoing { response_id, kind });
+                    self.next += 1;
+                    self.sent += size;
+                    bytes += size;
+                }
+                Found::Gone if sending.is_empty() => {
+                    let response_id = operation.response_id(self.next);
+                    let error = SparkError::position_not_available(&response_id, self.next + 1);
+                    return Err(Err(error));
+                }
+                Found::Finished if sending.is_empty() => {
+                    return Err(operation.error.clone().map_or(Ok(()), Err));
+                }
+                Found::Gone | Found::Finished | Found::NotYet => break,
+            }
+        }
+        Ok(sending)
     }
 }
 
@@ -170,54 +201,31 @@ impl Engine {
 
     /// Reads on; an `Err` is how the stream ends.
     fn read(&mut self, now: Millis, id: StreamId) -> Option<Result<Step, Result<(), SparkError>>> {
-        let progress = self.settings.progress_interval_ms;
-        let most = self.settings.sender_max_stream_bytes;
+        let interval = self.settings.progress_interval_ms;
+        let most = match self.settings.sender_max_stream_bytes {
+            0 => u64::MAX,
+            limit => limit,
+        };
         let stream = self.streams.get_mut(&id)?;
         let operation = self.operations.get_mut(&stream.operation)?;
-        operation.catch_up(now, progress > 0);
-        let mut sending = Vec::new();
-        let mut bytes = 0;
-        while bytes < READY_BYTES {
-            if most > 0 && stream.sent > most {
-                break;
-            }
-            match operation.consume(stream.next) {
-                Found::Response(kind, size) => {
-                    let response_id = operation.response_id(stream.next);
-                    sending.push(Outgoing { response_id, kind });
-                    stream.next += 1;
-                    stream.sent += size;
-                    bytes += size;
-                }
-                Found::Gone if sending.is_empty() => {
-                    let response_id = operation.response_id(stream.next);
-                    let index = stream.next + 1;
-                    let error = SparkError::position_not_available(&response_id, index);
-                    return Some(Err(Err(error)));
-                }
-                Found::Finished if sending.is_empty() => {
-                    return Some(Err(operation.error.clone().map_or(Ok(()), Err)));
-                }
-                Found::Gone | Found::Finished => break,
-                Found::NotYet => {
-                    let due = stream.quiet_since.saturating_add(progress);
-                    if !sending.is_empty() || progress == 0 || now < due {
-                        break;
-                    }
-                    operation.report_progress();
-                }
+        operation.catch_up(now, interval > 0);
+        let report_at = (interval > 0).then(|| stream.quiet_since.saturating_add(interval));
+        if stream.sent <= most && report_at.is_some_and(|at| at <= now) {
+            operation.report_progress_at(stream.next);
+        }
+        match stream.gather(operation, most) {
+            Err(end) => return Some(Err(end)),
+            Ok(sending) if sending.is_empty() => {}
+            Ok(sending) => {
+                stream.quiet_since = now;
+                return Some(Ok(Step::Send(sending)));
             }
         }
-        if !sending.is_empty() {
-            stream.quiet_since = now;
-            return Some(Ok(Step::Send(sending)));
-        }
-        if most > 0 && stream.sent > most {
+        if stream.sent > most {
             return Some(Err(Ok(())));
         }
-        let report = (progress > 0).then(|| stream.quiet_since.saturating_add(progress));
         let wake = [
-            report,
+            report_at,
             operation.next_batch_at(),
             operation.ends_at(),
             stream.deadline,

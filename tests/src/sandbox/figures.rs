@@ -1,0 +1,171 @@
+//! What a long queue costs: the time of a submit, and memory.
+
+use std::fmt;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use libra_actors::fair::model::Order;
+use libra_actors::fair::queue::Queue;
+use libra_actors::ports::RegistryPort;
+use libra_actors::scheduler::Drill;
+use libra_actors::supervisor::Policy;
+use libra_proto::registry::SchedulingMode;
+use libra_proto::types::{JobId, SessionId, Stand, Standing};
+use tokio::task::yield_now;
+
+use super::{MemoryRegistry, finish, open_session, pool, put_pool, settings, submit};
+
+const ENDPOINT: &str = "sc://spark:15002";
+const POOL: &str = "default";
+const SLOTS: u32 = 10;
+/// So many users share the queue.
+const USERS: usize = 20;
+/// So many submits are timed at a time.
+const TIMED: usize = 500;
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The figures.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueFigures {
+    /// How long the queue was.
+    pub queued: usize,
+    /// One submit while nothing was queued but what was just submitted: applied, and known to the
+    /// pool's actor.
+    pub submit_empty: Duration,
+    /// One submit behind the whole queue.
+    pub submit_behind: Duration,
+    /// From the end of a statement to the start of the next, behind the whole queue.
+    pub grant_behind: Duration,
+    /// Bytes of a pool actor's queue per statement.
+    pub queue_bytes: u64,
+    /// Bytes of registry and scheduler together per statement, its text and record included.
+    pub total_bytes: u64,
+}
+
+impl fmt::Display for QueueFigures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slower = self.submit_behind.as_secs_f64() / self.submit_empty.as_secs_f64();
+        writeln!(f, "queued statements               {:>10}", self.queued)?;
+        writeln!(
+            f,
+            "submit, empty queue             {:>10.1?}",
+            self.submit_empty
+        )?;
+        writeln!(
+            f,
+            "submit, behind all of them      {:>10.1?}",
+            self.submit_behind
+        )?;
+        writeln!(f, "  times slower                  {slower:>10.2}")?;
+        writeln!(
+            f,
+            "end to next start, behind all   {:>10.1?}",
+            self.grant_behind
+        )?;
+        writeln!(
+            f,
+            "pool actor, bytes per statement {:>10}",
+            self.queue_bytes
+        )?;
+        write!(
+            f,
+            "all of it, bytes per statement  {:>10}",
+            self.total_bytes
+        )
+    }
+}
+
+/// Measures with so many statements in the queue, in this process. Memory is read off the
+/// process, so nothing else should run in it.
+///
+/// # Errors
+/// When the scheduler does not keep up, or this system does not tell how much memory is in use.
+pub async fn queue_figures(queued: usize) -> Result<QueueFigures> {
+    let queue_bytes = queue_bytes()?;
+    let registry = MemoryRegistry::new();
+    registry.apply(settings(SLOTS, SchedulingMode::Fair, 0));
+    registry.apply(put_pool(pool(POOL, 1, 0)));
+    for command in open_session("s", ENDPOINT) {
+        registry.apply(command);
+    }
+    let _scheduler = Drill::start(Arc::clone(&registry) as _, Policy::default()).await?;
+    submits(&registry, SLOTS as usize).await?;
+    let before = resident_bytes()?;
+    let submit_empty = submits(&registry, TIMED).await?;
+    submits(&registry, queued.saturating_sub(TIMED)).await?;
+    let total_bytes = (resident_bytes()?.saturating_sub(before)) / queued.max(1) as u64;
+    let submit_behind = submits(&registry, TIMED).await?;
+    let grant_behind = grants(&registry).await?;
+    Ok(QueueFigures {
+        queued,
+        submit_empty,
+        submit_behind,
+        grant_behind,
+        queue_bytes,
+        total_bytes,
+    })
+}
+
+/// The time of one of so many submits.
+async fn submits(registry: &Arc<MemoryRegistry>, count: usize) -> Result<Duration> {
+    let began = Instant::now();
+    for n in 0..count {
+        registry.apply(submit("s", &format!("user-{}", n % USERS), POOL));
+        // The actors of a node work meanwhile, and so they do here.
+        yield_now().await;
+    }
+    drop(registry.journal());
+    Ok(began.elapsed() / u32::try_from(count.max(1))?)
+}
+
+/// The mean time from an end to the next start.
+async fn grants(registry: &Arc<MemoryRegistry>) -> Result<Duration> {
+    const ENDS: u32 = 100;
+    let id = "s".parse()?;
+    let began = Instant::now();
+    for _ in 0..ENDS {
+        let running = registry
+            .session(&id)
+            .context("the session is gone")?
+            .running;
+        let job = running.first().context("nothing runs")?.job;
+        registry.apply(finish(job, true, false));
+        let since = Instant::now();
+        while registry.demand(ENDPOINT).taken < SLOTS {
+            ensure!(since.elapsed() < LIMIT, "the slot is not given away");
+            yield_now().await;
+        }
+    }
+    Ok(began.elapsed() / ENDS)
+}
+
+/// Bytes per statement of a queue, measured on a long one.
+fn queue_bytes() -> Result<u64> {
+    const LONG: u64 = 200_000;
+    let session: SessionId = "s".parse()?;
+    let before = resident_bytes()?;
+    let mut queue = Queue::default();
+    for job in 1..=LONG {
+        queue.put(&Standing {
+            job: JobId(job),
+            user: format!("user-{}", job % USERS as u64),
+            session: session.clone(),
+            stand: Stand::Waiting { open: true },
+            started_at_ms: 0,
+        });
+    }
+    let after = resident_bytes()?;
+    black_box(queue.head(Order::Fair, 1));
+    Ok(after.saturating_sub(before) / LONG)
+}
+
+/// Memory of this process that is in use.
+fn resident_bytes() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next());
+    let kib: u64 = kib.context("/proc/self/status without VmRSS")?.parse()?;
+    Ok(kib * 1024)
+}
