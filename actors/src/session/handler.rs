@@ -87,11 +87,11 @@ fn reconcile(me: &Me, state: &mut State) {
             clean_up(me, state, &view);
         }
         SessionState::Open => {
-            adopt_incarnation(state, &view);
+            adopt_incarnation(me, state, &view);
             run_statements(me, state, &view);
         }
         SessionState::Closing => {
-            adopt_incarnation(state, &view);
+            adopt_incarnation(me, state, &view);
             run_statements(me, state, &view);
             if view.running.is_empty() && state.runners.is_empty() {
                 keeper::release(state, me);
@@ -126,12 +126,13 @@ fn start(me: &Me, state: &mut State, view: &SessionView) {
     keeper::open(state, me, conf, delay);
 }
 
-fn adopt_incarnation(state: &mut State, view: &SessionView) {
+fn adopt_incarnation(me: &Me, state: &mut State, view: &SessionView) {
     let Some(committed) = &view.session.incarnation else {
         return;
     };
     if state.incarnation.as_ref() != Some(committed) {
         state.incarnation = Some(committed.clone());
+        keeper::pace_keep_alive(state, me);
     }
 }
 

@@ -31,12 +31,40 @@ where
 
 /// Starts the actor's clocks.
 pub(super) fn start(state: &mut State, to: &ActorRef<Message>) {
-    let options = state.options;
-    tick(state, to, options.keep_alive, || Message::KeepAlive);
-    tick(state, to, options.channel_idle, || Message::ChannelCheck);
+    let period = state.options.channel_idle;
+    let task = tick(state, to, period, || Message::ChannelCheck);
+    keep(state, task);
+    pace_keep_alive(state, to);
 }
 
-fn tick(state: &mut State, to: &ActorRef<Message>, period: Duration, message: fn() -> Message) {
+/// Shows Spark that the session is wanted as often as its own timeout asks for.
+pub(super) fn pace_keep_alive(state: &mut State, to: &ActorRef<Message>) {
+    let timeout_ms = state.incarnation.as_ref().map(|i| i.session_timeout_ms);
+    let period = keep_alive_period(state.options.keep_alive, timeout_ms.unwrap_or(0));
+    if state.keep_alive.as_ref().is_some_and(|(p, _)| *p == period) {
+        return;
+    }
+    let task = tick(state, to, period, || Message::KeepAlive);
+    if let Some((_, earlier)) = state.keep_alive.replace((period, task)) {
+        earlier.abort();
+    }
+}
+
+/// A sixth of Spark's session timeout (0 = none), so that a few calls may be lost.
+fn keep_alive_period(longest: Duration, timeout_ms: u64) -> Duration {
+    const SHORTEST: Duration = Duration::from_millis(200);
+    if timeout_ms == 0 {
+        return longest;
+    }
+    Duration::from_millis(timeout_ms / 6).clamp(SHORTEST.min(longest), longest)
+}
+
+fn tick(
+    state: &State,
+    to: &ActorRef<Message>,
+    period: Duration,
+    message: fn() -> Message,
+) -> AbortHandle {
     let to = to.clone();
     let task = state.tasks.spawn(async move {
         let mut clock = interval_at(Instant::now() + period, period);
@@ -48,7 +76,7 @@ fn tick(state: &mut State, to: &ActorRef<Message>, period: Duration, message: fn
             }
         }
     });
-    keep(state, task.abort_handle());
+    task.abort_handle()
 }
 
 /// Opens the Spark session after `delay`.
@@ -160,4 +188,26 @@ pub(super) fn release(state: &mut State, to: &ActorRef<Message>) {
 fn keep(state: &mut State, task: AbortHandle) {
     state.helpers.retain(|helper| !helper.is_finished());
     state.helpers.push(task);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_shown_to_be_wanted_six_times_per_timeout() {
+        let longest = Duration::from_secs(600);
+        for (timeout_ms, expected_ms) in [
+            (0, 600_000),
+            (3_600_000, 600_000),
+            (u64::MAX, 600_000),
+            (60_000, 10_000),
+            (1, 200),
+        ] {
+            let period = keep_alive_period(longest, timeout_ms);
+            assert_eq!(period, Duration::from_millis(expected_ms), "{timeout_ms}");
+        }
+        let short = Duration::from_millis(50);
+        assert_eq!(keep_alive_period(short, 1), short);
+    }
 }

@@ -7,8 +7,8 @@ use crate::statement::machine::Limits;
 /// What a session actor goes by.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// How often Spark is shown that an idle session is still wanted: a sixth of Spark's own
-    /// session timeout (60 minutes).
+    /// How often Spark is shown that an idle session is still wanted, if its own session timeout
+    /// does not ask for more.
     pub keep_alive: Duration,
     /// How often an idle channel is looked for and closed.
     pub channel_idle: Duration,

@@ -54,6 +54,8 @@ pub(crate) struct State {
     /// The first look at the registry is done: what becomes `running` from now on is fresh.
     pub(crate) settled: bool,
     pub(crate) failed_attempts: u32,
+    /// The clock of the keep-alive, and its period.
+    pub(crate) keep_alive: Option<(std::time::Duration, AbortHandle)>,
     /// Tasks of this actor, ended with it.
     pub(crate) helpers: Vec<AbortHandle>,
 }
@@ -93,6 +95,7 @@ impl State {
             releasing: false,
             settled: false,
             failed_attempts: 0,
+            keep_alive: None,
             helpers: Vec::new(),
         }
     }
@@ -144,7 +147,8 @@ impl Drop for State {
         for running in self.runners.values() {
             running.task.abort();
         }
-        for helper in &self.helpers {
+        let clock = self.keep_alive.iter().map(|(_, task)| task);
+        for helper in self.helpers.iter().chain(clock) {
             helper.abort();
         }
     }

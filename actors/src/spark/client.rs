@@ -21,7 +21,7 @@ use super::session::SparkSession;
 use super::{ClientOptions, Endpoint};
 
 /// The largest header block that is accepted: Spark puts an error's details into one.
-const MAX_HEADER_BYTES: u32 = 64 << 10;
+const MAX_HEADER_BYTES: u32 = 256 << 10;
 /// Retries after the first attempt of a request that may be repeated.
 const RETRIES: usize = 2;
 const FIRST_RETRY: Duration = Duration::from_millis(50);

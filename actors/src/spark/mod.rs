@@ -16,6 +16,7 @@ mod open;
 mod options;
 mod session;
 mod stream;
+mod time_text;
 mod ui;
 
 pub use client::{Client, ClientError};

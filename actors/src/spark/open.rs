@@ -11,12 +11,14 @@ use libra_proto::spark::{
 
 use super::client::{Client, Rpc, user_context};
 use super::error::SparkError;
-use super::ui;
+use super::{time_text, ui};
 
 const APP_ID: &str = "spark.app.id";
 /// How long Spark remembers the ids of ended operations. A Spark that does not have the setting
 /// does not have the memory.
 const MEMORY: &str = "spark.connect.session.inactiveOperations.cacheExpiration";
+/// How long Spark keeps a session that nobody calls.
+const SESSION_TIMEOUT: &str = "spark.connect.session.manager.defaultSessionTimeout";
 /// The first Spark with that memory.
 const REMEMBERS_SINCE: (u32, u32) = (4, 1);
 /// How long the search for Spark's own UI may take.
@@ -56,12 +58,20 @@ impl Client {
             ..Incarnation::default()
         };
         let session = self.session(&incarnation);
-        let keys = [APP_ID, MEMORY, ui::ENABLED, ui::HOST, ui::PORT];
+        let keys = [
+            APP_ID,
+            MEMORY,
+            SESSION_TIMEOUT,
+            ui::ENABLED,
+            ui::HOST,
+            ui::PORT,
+        ];
         let settings = session.config_get(&keys).await?;
         let setting = |key| settings.get(key).map(String::as_str).unwrap_or_default();
         incarnation.app_id = setting(APP_ID).to_owned();
         let has_memory = settings.contains_key(MEMORY);
         incarnation.remembers_operations = has_memory && is_remembering_spark(&incarnation);
+        incarnation.session_timeout_ms = time_text::millis(setting(SESSION_TIMEOUT)).unwrap_or(0);
         session.config_set(conf).await?;
         let place = ui::Place::of(&settings);
         incarnation.spark_ui_url = ui::find(place, &incarnation.app_id, UI_LIMIT)

@@ -10,9 +10,8 @@ pub(super) fn failure_of(error: SparkError) -> Failure {
         SparkErrorKind::Statement | SparkErrorKind::Conf { .. } => Failure::Statement(*error.error),
         SparkErrorKind::OperationCanceled => Failure::Canceled,
         SparkErrorKind::OperationNotFound => Failure::NotFound,
-        SparkErrorKind::OperationAbandoned | SparkErrorKind::OperationAlreadyExists => {
-            Failure::Abandoned
-        }
+        SparkErrorKind::OperationAbandoned => Failure::Abandoned,
+        SparkErrorKind::OperationAlreadyExists => Failure::AlreadyThere,
         SparkErrorKind::SessionChanged
         | SparkErrorKind::SessionNotFound
         | SparkErrorKind::SessionClosed => Failure::SessionLost(error.error.message),

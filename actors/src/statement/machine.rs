@@ -98,8 +98,10 @@ pub enum Failure {
     Canceled,
     /// Spark does not know the operation.
     NotFound,
-    /// Spark knew it once and will not run it again, or knows the id with another plan.
+    /// Spark knew it once and will not run it again.
     Abandoned,
+    /// The id is in use. Spark says so even of the same plan when two requests race.
+    AlreadyThere,
     /// The Spark session is gone: another driver, or closed for good.
     SessionLost(String),
     /// Another client has attached.
@@ -313,6 +315,10 @@ impl Machine {
                 self.stopped()
                     .unwrap_or_else(|| unknown("Spark does not remember the operation's end")),
             ),
+            Failure::AlreadyThere => {
+                self.heard();
+                self.wait(false)
+            }
             Failure::SessionLost(reason) => Action::SessionLost {
                 reason,
                 never_sent: first_send && !self.seen,

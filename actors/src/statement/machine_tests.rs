@@ -133,6 +133,24 @@ fn abandoned_is_always_unknown() {
 }
 
 #[test]
+fn an_id_in_use_is_attached_to() {
+    let (mut machine, _) = not_found(RECOVERED);
+    assert_eq!(
+        machine.on(Event::Status(KnownStatus::Unknown), at(2)),
+        Action::Execute
+    );
+    let action = machine.on(Event::Failed(Failure::AlreadyThere), at(3));
+    assert!(matches!(
+        action,
+        Action::Wait {
+            reconnecting: false,
+            ..
+        }
+    ));
+    assert_eq!(machine.on(Event::Waited, at(60)), Action::Reattach);
+}
+
+#[test]
 fn a_cancelled_statement_that_never_arrived_is_poisoned_first() {
     let mut machine = machine(RECOVERED);
     machine.set_intents(Intents {

@@ -73,9 +73,21 @@ pub(super) fn millis(text: &str, min: u64, max: u64) -> Result<Duration, Allowed
     whole(text, min, max).map(Duration::from_millis)
 }
 
-/// Minutes, `min` to `max`.
+/// Minutes, whole or with up to three decimals, `min` to `max`.
 pub(super) fn minutes(text: &str, min: u64, max: u64) -> Result<Duration, Allowed> {
-    whole(text, min, max).map(|n| Duration::from_secs(n * 60))
+    thousandths(text)
+        .filter(|n| (min.saturating_mul(1_000)..=max.saturating_mul(1_000)).contains(n))
+        .map(|n| Duration::from_millis(n * 60))
+        .ok_or_else(|| format!("a number of minutes from {min} to {max}, such as 30 or 0.5"))
+}
+
+/// A decimal number in thousandths: `1.5` is 1500.
+fn thousandths(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = (1..=3).contains(&fraction.len()) && fraction.bytes().all(|b| b.is_ascii_digit());
+    let fraction: u64 = format!("{fraction:0<3}").parse().ok().filter(|_| digits)?;
+    let whole: u64 = decimal(whole)?.parse().ok()?;
+    whole.checked_mul(1_000)?.checked_add(fraction)
 }
 
 /// One of a few words, in any case, as Spring binds an enum.
@@ -192,6 +204,42 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn minutes_may_have_decimals() {
+        let read = |text| minutes(text, 0, 60);
+        for (text, ms) in [
+            ("0", 0),
+            ("30", 1_800_000),
+            ("0.05", 3_000),
+            ("1.5", 90_000),
+            ("0.001", 60),
+            ("60.000", 3_600_000),
+        ] {
+            assert_eq!(read(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for bad in [
+            "",
+            ".",
+            ".5",
+            "1.",
+            "1.0000",
+            "60.001",
+            "-1",
+            "+1",
+            "1e1",
+            "01",
+            "0x1",
+            "1.-5",
+            "1,5",
+            "NaN",
+            "99999999999999999999",
+            "99999999999999999.999",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert!(minutes("0.999", 1, 60).is_err());
     }
 
     #[test]

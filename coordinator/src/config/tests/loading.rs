@@ -125,6 +125,11 @@ fn files_are_read() {
             "None",
         ),
         (
+            "libra.session.timeout-minutes: 0.05",
+            |c| format!("{:?}", c.session.idle_timeout),
+            "Some(3s)",
+        ),
+        (
             "libra.cluster.election-ms: [400, 900]",
             election,
             "400ms-900ms",

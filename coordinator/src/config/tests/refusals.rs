@@ -91,7 +91,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("libra.session.max-sessions: {}", &["`{}`"]),
     (
         "libra.session.timeout-minutes: 30m",
-        &["`30m`", "a whole number from 0"],
+        &["`30m`", "a number of minutes from 0"],
     ),
     (
         "libra.scheduler.slots: 0",

@@ -161,6 +161,15 @@ impl Contents {
     }
 }
 
+/// The bytes of a part.
+pub(crate) fn payload(part: &ResultPart) -> &Bytes {
+    static NONE: Bytes = Bytes::new();
+    match part {
+        ResultPart::Schema(bytes) | ResultPart::Batch { data: bytes, .. } => bytes,
+        ResultPart::Complete => &NONE,
+    }
+}
+
 /// The kind of record that a response becomes.
 pub(crate) fn kind(part: &ResultPart) -> Kind {
     match part {

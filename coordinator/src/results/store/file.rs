@@ -10,6 +10,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use libra_actors::ports::{Appended, ResultPart, StoreError, StoredProgress};
@@ -24,9 +25,12 @@ use super::index::Index;
 use super::names;
 use super::scan::{self, Stop};
 
-/// Bytes written but not synced at which [`ResultFile::append`] syncs: with one batch on top of it
-/// still far below the 10 MB that Spark can send again.
-const UNSYNCED_MOST: u64 = 2 << 20;
+/// Bytes stored at which it is time for a sync.
+const SYNC_AT: u64 = 2 << 20;
+
+/// Bytes that may be stored without being durable: with one batch on top of it still below the
+/// 10 MB that Spark can send again.
+const UNSYNCED_MOST: u64 = 6 << 20;
 
 /// Bytes that are gathered before they are written.
 const GATHERED_MOST: usize = 64 << 10;
@@ -70,7 +74,7 @@ pub(crate) enum Open {
 
 /// A result file open for appending.
 pub(crate) struct ResultFile {
-    file: File,
+    file: Arc<File>,
     target: Target,
     contents: Contents,
     hash: Xxh3,
@@ -78,9 +82,26 @@ pub(crate) struct ResultFile {
     len: u64,
     /// The end of the file that is not written yet.
     gathered: Vec<u8>,
+    /// Bytes stored since the last sync began.
     unsynced: u64,
+    /// Bytes that a sync under way makes durable.
+    syncing: u64,
     name_synced: bool,
     failed: Option<StoreError>,
+}
+
+/// A sync of what was written so far, to be run beside further appends.
+pub(crate) struct Sync {
+    file: Arc<File>,
+    /// The folder, if the file's name is not durable yet.
+    folder: Option<PathBuf>,
+}
+
+impl Sync {
+    pub(crate) fn run(&self) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.folder.as_deref().map_or(Ok(()), names::sync)
+    }
 }
 
 impl ResultFile {
@@ -100,12 +121,13 @@ impl ResultFile {
             check_cuttable(&target, stop, scanned.len - scanned.good)?;
         }
         let mut opened = Self {
-            file,
+            file: Arc::new(file),
             contents,
             hash: scanned.hash,
             len: scanned.good,
             gathered: Vec::new(),
             unsynced: 0,
+            syncing: 0,
             name_synced: false,
             failed: None,
             target,
@@ -142,15 +164,42 @@ impl ResultFile {
 
     /// Whether everything stored is durable.
     pub(crate) fn is_synced(&self) -> bool {
-        self.unsynced == 0
+        self.unsynced + self.syncing == 0
     }
 
     /// Whether appending this part is done without the disk.
     pub(crate) fn can_gather(&self, id: &str, part: &ResultPart) -> bool {
         // A cut may follow with a record of its own.
-        let bytes = payload(part).len() + 2 * (HEAD_LEN + id.len());
+        let bytes = contents::payload(part).len() + 2 * (HEAD_LEN + id.len());
         self.gathered.len() + bytes <= GATHERED_MOST
-            && self.unsynced + (bytes as u64) < UNSYNCED_MOST
+    }
+
+    /// Whether this part must wait for the sync under way.
+    pub(crate) fn must_wait(&self, part: &ResultPart) -> bool {
+        let stored = self.unsynced + self.syncing;
+        self.syncing > 0 && stored + contents::payload(part).len() as u64 > UNSYNCED_MOST
+    }
+
+    /// Begins a sync of all that is written, if it is time for one; its outcome belongs to
+    /// [`ResultFile::end_sync`].
+    pub(crate) fn begin_sync(&mut self) -> Option<Sync> {
+        let written = self.unsynced.saturating_sub(self.gathered.len() as u64);
+        if self.syncing > 0 || written < SYNC_AT {
+            return None;
+        }
+        (self.syncing, self.unsynced) = (written, self.unsynced - written);
+        let folder = self.target.path.parent().filter(|_| !self.name_synced);
+        Some(Sync {
+            file: Arc::clone(&self.file),
+            folder: folder.map(Path::to_owned),
+        })
+    }
+
+    /// Takes note of a sync that has run.
+    pub(crate) fn end_sync(&mut self, outcome: io::Result<()>) -> Result<(), StoreError> {
+        self.check(outcome)?;
+        (self.syncing, self.name_synced) = (0, true);
+        Ok(())
     }
 
     /// Appends one response, unless it is a duplicate.
@@ -166,9 +215,6 @@ impl ResultFile {
             Decision::Cut { rows } => self.record(Kind::Cut, id, rows, &Bytes::new())?,
             Decision::Refuse { why } => return Err(self.target.damaged(why)),
         }
-        if self.unsynced >= UNSYNCED_MOST {
-            self.sync()?;
-        }
         Ok(if self.contents.cut {
             Appended::CutHere
         } else {
@@ -180,10 +226,10 @@ impl ResultFile {
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
         self.check_usable()?;
         self.write_gathered()?;
-        if self.unsynced > 0 {
+        if !self.is_synced() {
             let synced = self.file.sync_data();
             self.check(synced)?;
-            self.unsynced = 0;
+            (self.unsynced, self.syncing) = (0, 0);
         }
         if !self.name_synced {
             let synced = self.target.path.parent().map_or(Ok(()), names::sync);
@@ -225,7 +271,7 @@ impl ResultFile {
             ResultPart::Batch { rows, .. } => *rows,
             ResultPart::Schema(_) | ResultPart::Complete => 0,
         };
-        self.record(contents::kind(part), id, rows, payload(part))
+        self.record(contents::kind(part), id, rows, contents::payload(part))
     }
 
     fn record(
@@ -263,7 +309,8 @@ impl ResultFile {
         Ok(())
     }
 
-    fn write_gathered(&mut self) -> Result<(), StoreError> {
+    /// Writes what is gathered.
+    pub(crate) fn write_gathered(&mut self) -> Result<(), StoreError> {
         let gathered = std::mem::take(&mut self.gathered);
         let at = self.len - gathered.len() as u64;
         let written = self.file.write_all_at(&gathered, at);
@@ -281,14 +328,6 @@ impl ResultFile {
 
     fn check_usable(&self) -> Result<(), StoreError> {
         self.failed.clone().map_or(Ok(()), Err)
-    }
-}
-
-fn payload(part: &ResultPart) -> &Bytes {
-    static NONE: Bytes = Bytes::new();
-    match part {
-        ResultPart::Schema(bytes) | ResultPart::Batch { data: bytes, .. } => bytes,
-        ResultPart::Complete => &NONE,
     }
 }
 
@@ -341,7 +380,7 @@ mod tests {
             panic!("busy");
         };
         // A descriptor that cannot be written through stands in for a disk that refuses.
-        let writable = std::mem::replace(&mut file.file, File::open(&target.path).unwrap());
+        let writable = std::mem::replace(&mut file.file, File::open(&target.path).unwrap().into());
         assert!(file.can_gather("a", &ResultPart::Complete));
         file.append("a", &ResultPart::Complete).unwrap();
         let failed = file.sync().unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use libra_actors::ports::{ResultStorePort, ResultWriter, StoredProgress};
+use libra_actors::ports::{ResultPart, ResultStorePort, ResultWriter, StoredProgress};
 use libra_proto::types::{Epoch, JobId};
 
 use super::names;
@@ -128,4 +128,37 @@ async fn a_file_that_does_not_match_its_manifest_is_not_served() {
     append_all(&mut *writer, &other).await;
     let refused = second.reader(JOB, &manifest).await.unwrap_err();
     assert!(refused.to_string().contains("its hash is"), "{refused}");
+}
+
+#[tokio::test]
+async fn unsynced_bytes_are_bounded_and_become_durable_beside_the_appends() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path(), UNLIMITED).await;
+    let mut writer = store.writer(JOB, EPOCH).await.unwrap();
+    let (mut appended, mut seen) = (0, 0);
+    for number in 0..60 {
+        let data = vec![0; 500 << 10];
+        appended += data.len() as u64;
+        let part = ResultPart::Batch {
+            rows: 1,
+            start_offset: Some(number),
+            data: data.into(),
+        };
+        writer.append(&number.to_string(), part).await.unwrap();
+        let stored = writer.stored();
+        assert!(appended - stored.bytes <= 6 << 20, "{stored:?}");
+        // What is said to be stored is there for whoever comes next.
+        assert_eq!(stored.bytes, stored.rows * (500 << 10));
+        seen += u64::from(stored.rows > 0);
+    }
+    assert!(seen > 0);
+    let complete = ResultPart::Complete;
+    writer.append("end", complete).await.unwrap();
+    writer.sync().await.unwrap();
+    assert_eq!(writer.stored().bytes, appended);
+    assert!(writer.stored().complete);
+    let manifest = writer.seal().await.unwrap();
+    // Another store, so that nothing is remembered: length and hash are those of the file.
+    let other = crate::results::testing::store(dir.path(), UNLIMITED).await;
+    assert!(other.reader(JOB, &manifest).await.is_ok());
 }

@@ -55,11 +55,13 @@ pub(crate) fn scan(
     epoch: Epoch,
     mut visit: impl FnMut(Record),
 ) -> io::Result<Scanned> {
-    let mut reader = BufReader::with_capacity(CHUNK, file);
+    let len = file.metadata()?.len();
+    let capacity = usize::try_from(len).map_or(CHUNK, |len| len.min(CHUNK));
+    let mut reader = BufReader::with_capacity(capacity, file);
     reader.rewind()?;
     let mut scanned = Scanned {
         good: 0,
-        len: file.metadata()?.len(),
+        len,
         hash: Xxh3::new(),
         stop: None,
     };

@@ -243,26 +243,6 @@ fn what_cannot_follow_is_refused_and_not_written() {
 }
 
 #[test]
-fn unsynced_bytes_are_bounded() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut file = open(&target(dir.path(), UNLIMITED));
-    let mut synced = 0;
-    for number in 0..20 {
-        let part = ResultPart::Batch {
-            rows: 1,
-            start_offset: Some(number),
-            data: vec![0; 500 << 10].into(),
-        };
-        file.append(&number.to_string(), &part).unwrap();
-        if file.is_synced() {
-            synced = file.progress().bytes;
-        }
-        assert!(file.progress().bytes - synced <= (2 << 20) + (500 << 10));
-    }
-    assert!(synced > 0);
-}
-
-#[test]
 fn a_full_disk_is_said() {
     let target = Target {
         path: "/dev/full".into(),

@@ -1,8 +1,11 @@
-//! The async face of a result file being written.
+//! The async face of a result file being written. Of a long result one part is being made durable
+//! while the next comes in.
 //!
 //! **Invariant:** one call at a time has the file; a call whose caller left ends the writer, because
-//! nobody knows how far it got.
+//! nobody knows how far it got. The outcome of every sync reaches the file before the file is used
+//! as if it were durable: the kernel tells of a failure only once.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +13,10 @@ use async_trait::async_trait;
 use libra_actors::ports::{Appended, ResultPart, ResultWriter, StoreError, StoredProgress};
 use libra_proto::registry::ResultManifest;
 use libra_proto::types::JobId;
+use tokio::task::JoinHandle;
 
 use super::ResultStore;
+use super::disk::BrokenOff;
 use super::file::{Open, ResultFile, Target};
 
 /// How long to wait for an earlier writer of the same file, whose last call may still be running.
@@ -25,6 +30,14 @@ pub(crate) struct Writer {
     /// `None` while a call has it, and for good once such a call was abandoned.
     file: Option<Box<ResultFile>>,
     stored: StoredProgress,
+    syncing: Option<Syncing>,
+}
+
+/// A sync that runs beside further appends.
+struct Syncing {
+    task: JoinHandle<Result<io::Result<()>, BrokenOff>>,
+    /// What is durable when it is through.
+    progress: StoredProgress,
 }
 
 impl Writer {
@@ -41,6 +54,7 @@ impl Writer {
             job,
             file: None,
             stored: StoredProgress::default(),
+            syncing: None,
         };
         writer.take_back(file);
         Ok(writer)
@@ -51,6 +65,39 @@ impl Writer {
             self.stored = file.progress();
         }
         self.file = Some(file);
+    }
+
+    /// Starts a sync beside what follows, if it is time for one.
+    fn sync_beside(&mut self) {
+        let Some(file) = &mut self.file else { return };
+        let progress = file.progress();
+        let Some(sync) = file.begin_sync() else {
+            return;
+        };
+        let disk = self.store.inner.writes.clone();
+        let task = tokio::spawn(async move { disk.run(move || sync.run()).await });
+        self.syncing = Some(Syncing { task, progress });
+    }
+
+    /// Waits for the sync that runs beside, if there is one.
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        let Some(syncing) = &mut self.syncing else {
+            return Ok(());
+        };
+        // By reference: when this future is dropped, the outcome is still there for the next call.
+        let outcome = match (&mut syncing.task).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(broken_off)) => Err(io::Error::other(broken_off)),
+            Err(error) => Err(io::Error::other(error)),
+        };
+        let syncing = self.syncing.take();
+        if let Some(file) = &mut self.file {
+            file.end_sync(outcome)?;
+        }
+        if let Some(syncing) = syncing {
+            self.stored = syncing.progress;
+        }
+        Ok(())
     }
 
     async fn with<T: Send + 'static>(
@@ -109,15 +156,29 @@ impl ResultWriter for Writer {
         {
             return file.append(response_id, &part);
         }
+        let waits = |file: &ResultFile| file.must_wait(&part);
+        let through = self.syncing.as_ref().is_some_and(|s| s.task.is_finished());
+        if through || self.file.as_deref().is_some_and(waits) {
+            self.settle().await?;
+        }
         let id = response_id.to_owned();
-        self.with(move |file| file.append(&id, &part)).await
+        let append = move |file: &mut ResultFile| {
+            let appended = file.append(&id, &part)?;
+            file.write_gathered()?;
+            Ok(appended)
+        };
+        let appended = self.with(append).await?;
+        self.sync_beside();
+        Ok(appended)
     }
 
     async fn sync(&mut self) -> Result<(), StoreError> {
+        self.settle().await?;
         self.with(ResultFile::sync).await
     }
 
     async fn seal(&mut self) -> Result<ResultManifest, StoreError> {
+        self.settle().await?;
         let holder = self.store.holder();
         let sealed = self.with(|file| Ok((file.seal(holder)?, file.index())));
         let (manifest, index) = sealed.await?;

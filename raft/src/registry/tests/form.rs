@@ -60,6 +60,7 @@ fn full_incarnation() -> Incarnation {
         spark_ui_url: "http://ui".to_owned(),
         opened_at_ms: 7,
         remembers_operations: true,
+        session_timeout_ms: 0,
     }
 }
 

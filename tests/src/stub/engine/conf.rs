@@ -1,7 +1,7 @@
 //! Session configuration: what can be set, and what is answered for what cannot.
 
 use super::session::Session;
-use super::settings::Profile;
+use super::settings::{Profile, Settings};
 use super::{Caller, Engine, Millis, RpcError, SparkError};
 
 /// A key with its value, if it has one.
@@ -63,8 +63,8 @@ impl Engine {
     ) -> Result<(String, Vec<ConfPair>), RpcError> {
         self.advance(now);
         let key = self.session_or_new(now, caller)?;
-        let profile = self.settings.profile;
-        let memory_ms = self.settings.operation_memory_ms;
+        let settings = self.settings.clone();
+        let profile = settings.profile;
         let Some(session) = self.sessions.get_mut(&key) else {
             return Err(RpcError::Unavailable);
         };
@@ -72,7 +72,7 @@ impl Engine {
         match session.configure(profile.keeps_operations(), request) {
             Ok(mut pairs) => {
                 for asked in &mut pairs {
-                    if let Some(value) = driver_conf(profile, memory_ms, &asked.key) {
+                    if let Some(value) = driver_conf(&settings, &asked.key) {
                         asked.value = Some(value);
                     }
                 }
@@ -85,13 +85,17 @@ impl Engine {
 
 /// What the driver says of itself, by which a client tells what it can rely on. Sail has no
 /// application, but recites the defaults of the Spark whose Python package it finds.
-fn driver_conf(profile: Profile, memory_ms: Millis, key: &str) -> Option<String> {
+fn driver_conf(settings: &Settings, key: &str) -> Option<String> {
+    let profile = settings.profile;
     match key {
         "spark.app.id" if profile != Profile::Sail => Some("stub-application".into()),
         "spark.connect.session.inactiveOperations.cacheExpiration"
             if profile.remembers_operations() || profile == Profile::Sail =>
         {
-            Some(format!("{memory_ms}ms"))
+            Some(format!("{}ms", settings.operation_memory_ms))
+        }
+        "spark.connect.session.manager.defaultSessionTimeout" => {
+            Some(format!("{}ms", settings.session_timeout_ms))
         }
         _ => None,
     }
