@@ -17,6 +17,8 @@ pub mod cli;
 mod clock;
 pub mod config;
 pub mod dev;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 pub mod http;
 pub mod live;
 mod pool_metrics;

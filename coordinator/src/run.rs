@@ -21,7 +21,7 @@ use crate::live::Live;
 use crate::pool_metrics::PoolMetrics;
 use crate::results::{Limits, ResultStore, StoreOptions};
 use crate::service::{Service, ServiceOptions};
-use crate::upkeep::{self, Probes};
+use crate::upkeep::{self, Probes, SessionLog};
 
 /// How long the registry may take to find a leader and catch up before the start is called off.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(60);
@@ -128,6 +128,7 @@ async fn serve(
         .await
         .map_err(|_| RunError::NotReady)?;
     let http_address = identity.http.clone();
+    let session_log = SessionLog::new(raft.handle(), node);
     bootstrap::register(&registry, config, identity).await?;
     if config.session.mode == Mode::Shared {
         if endpoints.len() > 1 {
@@ -137,6 +138,7 @@ async fn serve(
         bootstrap::ensure_shared_session(&registry, &endpoint).await?;
     }
     let mut upkeep = upkeep::start(config, service.clone(), registry.clone(), results.clone());
+    upkeep.also(session_log.run());
     match pool_metrics {
         Ok(metrics) => upkeep.also(metrics.follow(raft.handle(), node)),
         Err(error) => tracing::error!(%error, "metrics of pools could not be registered"),
@@ -260,6 +262,12 @@ fn service_options(config: &Config, endpoints: &[Endpoint], probes: &Probes) -> 
     let mut options = ServiceOptions::new(config.node.id, config.cluster.name.clone(), names);
     options.reachability = probes.reachability.clone();
     options.code_bytes = config.limits.code_bytes;
+    // A long poll is a request in work, an event stream is an open stream: these are the limits.
+    let (requests, streams) = (
+        config.limits.concurrent_requests,
+        config.limits.open_streams,
+    );
+    options.max_waiters = requests.saturating_add(streams);
     options.session_timeout = config.session.idle_timeout.unwrap_or_default();
     options
 }
@@ -271,6 +279,7 @@ fn http_options(config: &Config) -> HttpOptions {
         max_requests: config.limits.concurrent_requests,
         max_streams: config.limits.open_streams,
         request_deadline: config.limits.request_timeout,
+        stalled_reader: config.limits.stalled_reader,
         cors_origins: config.http.cors_origins.clone(),
         ..HttpOptions::default()
     }

@@ -36,8 +36,11 @@ MAY_NOT_REACH = {
 # Modules that decide and do nothing else: time and ids are arguments.
 PURE = [
     "actors/src/fair/**/*.rs",
+    "actors/src/scheduler/arbiter/round.rs",
     "actors/src/supervisor/restart.rs",
     "actors/src/statement/machine.rs",
+    "coordinator/src/cli/top/screen.rs",
+    "coordinator/src/pool_metrics/tally.rs",
     "proto/src/types/**/*.rs",
     "raft/src/registry/**/*.rs",
 ]

@@ -1,8 +1,9 @@
-//! What the suites need: a harness of real processes, and a stub Spark Connect server.
+//! What the suites need: a harness of real processes, a stub Spark Connect server, fuzz targets.
 //!
 //! **Invariant:** nothing here is part of the product; the product never depends on it.
 
 pub mod bench;
+pub mod fuzz;
 pub mod harness;
 pub mod kill;
 pub mod sandbox;

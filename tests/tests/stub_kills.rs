@@ -13,6 +13,7 @@ fn seed() -> Result<u64> {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "shown when the test fails")]
 fn assert_passed(report: &Report) {
     println!("{report}");
     assert_eq!(report.verdict, Verdict::Pass, "seed {}", report.seed);

@@ -35,10 +35,19 @@ impl Drill {
 
     /// Ends the actor of that pool as a crash would, if it runs.
     pub fn crash_pool(&self, endpoint: &str, pool: &str) {
-        // A scheduler that has ended has no pools to crash.
-        let _ = self.scheduler.cast(Message::CrashPool {
+        self.crash(endpoint, Some(pool));
+    }
+
+    /// Ends the arbiter of that endpoint as a crash would, if it runs, and with it its pools.
+    pub fn crash_arbiter(&self, endpoint: &str) {
+        self.crash(endpoint, None);
+    }
+
+    fn crash(&self, endpoint: &str, pool: Option<&str>) {
+        // A scheduler that has ended has nothing to crash.
+        let _ = self.scheduler.cast(Message::Crash {
             endpoint: endpoint.to_owned(),
-            pool: pool.to_owned(),
+            pool: pool.map(str::to_owned),
         });
     }
 

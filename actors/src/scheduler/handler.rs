@@ -28,9 +28,12 @@ pub(super) async fn handle(me: &Me, message: Message, state: &mut State) {
             state.restarting.remove(&endpoint);
             ensure(me, state, &endpoint).await;
         }
-        Message::CrashPool { endpoint, pool } => {
+        Message::Crash { endpoint, pool } => {
             if let Some(arbiter) = state.arbiters.get(&endpoint) {
-                let _ = arbiter.cast(arbiter::Message::CrashPool(pool));
+                match pool {
+                    Some(pool) => drop(arbiter.cast(arbiter::Message::CrashPool(pool))),
+                    None => arbiter.kill(),
+                }
             }
         }
     }

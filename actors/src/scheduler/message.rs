@@ -10,11 +10,11 @@ pub(crate) enum Message {
     Feed(Feed, Handled),
     /// Time to start the arbiter of that endpoint.
     Start(String),
-    /// Let the actor of that pool crash.
-    CrashPool {
-        /// Of which endpoint.
+    /// Let an actor crash.
+    Crash {
+        /// The arbiter of this endpoint,
         endpoint: String,
-        /// Its name.
-        pool: String,
+        /// or the actor of this pool under it.
+        pool: Option<String>,
     },
 }

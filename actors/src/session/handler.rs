@@ -304,6 +304,10 @@ fn proposed(me: &Me, state: &mut State, what: Proposal, result: Proposed) {
         state.never_sent.clear();
     }
     reconcile(me, state);
+    if what == Proposal::Open {
+        // Thousands may be opened at once and then do nothing.
+        state.close_idle_channel();
+    }
 }
 
 fn runner_ended(me: &Me, state: &mut State, job: JobId, lived_in: &str, outcome: Outcome) {
@@ -348,6 +352,7 @@ fn cleanup_done(me: &Me, state: &mut State, job: JobId) {
 
 fn kept_alive(me: &Me, state: &mut State, lived_in: &str, result: Result<(), SparkError>) {
     state.probing = false;
+    state.close_idle_channel();
     let Err(error) = result else { return };
     match error.kind {
         SparkErrorKind::SessionChanged

@@ -23,6 +23,8 @@ pub(super) enum Command {
     Dev(DevArguments),
     /// Runs SQL on a coordinator; without -e, --file or input from a pipe it asks for statements.
     Sql(SqlArguments),
+    /// Shows pools, sessions and running statements, live.
+    Top(TopArguments),
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +113,16 @@ pub(super) struct SqlArguments {
     /// The coordinator: any one of the cluster.
     #[arg(long, env = "LIBRA_URL", default_value = "http://127.0.0.1:8080")]
     pub(super) url: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TopArguments {
+    /// The coordinator: any one of the cluster.
+    #[arg(long, env = "LIBRA_URL", default_value = "http://127.0.0.1:8080")]
+    pub(super) url: String,
+    /// Seconds between two pictures.
+    #[arg(long, value_name = "SECONDS", default_value = "1")]
+    pub(super) every: u32,
 }
 
 impl ConfigArguments {

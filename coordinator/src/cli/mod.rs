@@ -16,6 +16,7 @@ mod report;
 mod serve;
 mod shutdown;
 mod sql;
+mod top;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -62,6 +63,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(arguments) => Box::pin(serve::serve(arguments)).await,
         Command::Dev(arguments) => Box::pin(serve::dev(arguments)).await,
         Command::Sql(arguments) => Box::pin(sql::sql(arguments)).await,
+        Command::Top(arguments) => Box::pin(top::top(arguments)).await,
     }
 }
 

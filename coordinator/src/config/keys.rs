@@ -250,13 +250,13 @@ pub static KEYS: &[Key] = &[
     one(
         "libra.limits.concurrent-requests",
         "2000",
-        "Requests in work at once, open streams not counted; beyond it 503",
+        "Requests in work at once, long polls included; beyond it 429",
         |c, v| put(&mut c.limits.concurrent_requests, whole(v, 1, 1_000_000)),
     ),
     one(
         "libra.limits.open-streams",
         "2000",
-        "Long polls, event streams and downloads open at once; beyond it 503",
+        "Event streams and downloads open at once; beyond it 429",
         |c, v| put(&mut c.limits.open_streams, whole(v, 1, 1_000_000)),
     ),
     one(
@@ -279,6 +279,17 @@ pub static KEYS: &[Key] = &[
             put(
                 &mut c.limits.request_timeout,
                 whole(v, 61, 86_400).map(std::time::Duration::from_secs),
+            )
+        },
+    ),
+    one(
+        "libra.limits.stalled-reader-seconds",
+        "300",
+        "A client that takes nothing of its answer for so long is cut off",
+        |c, v| {
+            put(
+                &mut c.limits.stalled_reader,
+                whole(v, 1, 86_400).map(std::time::Duration::from_secs),
             )
         },
     ),

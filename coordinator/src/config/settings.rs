@@ -117,9 +117,9 @@ pub struct Limits {
     pub queued_bytes: u64,
     /// Bytes of a request's header lines.
     pub header_bytes: usize,
-    /// Requests in work at once, streams not counted.
+    /// Requests in work at once, long polls included.
     pub concurrent_requests: usize,
-    /// Long polls, event streams and downloads open at once.
+    /// Event streams and downloads open at once.
     pub open_streams: usize,
     /// Statements of one session that have not ended.
     pub statements_per_session: u32,
@@ -127,6 +127,8 @@ pub struct Limits {
     pub statements_per_user: u32,
     /// Time from a request's arrival to the head of its answer.
     pub request_timeout: Duration,
+    /// How long a client may take nothing of its answer.
+    pub stalled_reader: Duration,
 }
 
 /// `libra.http`.
@@ -274,6 +276,7 @@ impl Limits {
             statements_per_session: 0,
             statements_per_user: 0,
             request_timeout: Duration::ZERO,
+            stalled_reader: Duration::ZERO,
         }
     }
 }

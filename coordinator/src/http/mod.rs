@@ -7,6 +7,8 @@
 
 mod actuator;
 mod extract;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod layers;
 pub(crate) mod metrics;
 pub mod model;
@@ -16,6 +18,7 @@ pub mod problem;
 mod router;
 mod routes;
 mod serve;
+mod stall;
 
 use std::sync::Arc;
 

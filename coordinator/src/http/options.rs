@@ -15,6 +15,8 @@ pub struct HttpOptions {
     pub max_streams: usize,
     /// How long a request may take to its first byte, waiting for a statement included.
     pub request_deadline: Duration,
+    /// How long a client may take nothing of its answer before it is cut off.
+    pub stalled_reader: Duration,
     /// How long an event stream may stay open; a client then resumes.
     pub stream_lifetime: Duration,
     /// After how much silence an event stream gets a comment.
@@ -33,6 +35,7 @@ impl Default for HttpOptions {
             max_requests: 4096,
             max_streams: 1024,
             request_deadline: Duration::from_secs(75),
+            stalled_reader: Duration::from_secs(300),
             stream_lifetime: Duration::from_secs(6 * 3600),
             event_comment_every: Duration::from_secs(15),
             shutdown_grace: Duration::from_secs(10),

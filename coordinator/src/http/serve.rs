@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::HttpOptions;
+use super::stall::Unstalled;
 
 // hyper closes beyond this without a body; the router refuses less (`header_bytes`) with one.
 const HARD_HEADER_BYTES: usize = 256 << 10;
@@ -45,6 +46,9 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     let service = TowerToHyperService::new(router.clone());
+                    // Small answers leave at once.
+                    let _ = stream.set_nodelay(true);
+                    let stream = Unstalled::new(stream, options.stalled_reader);
                     let connection = connect(&builder, stream, service, &graceful);
                     connections.spawn(connection);
                 }
@@ -84,12 +88,10 @@ fn builder(options: &HttpOptions) -> Builder<TokioExecutor> {
 
 fn connect(
     builder: &Builder<TokioExecutor>,
-    stream: TcpStream,
+    stream: Unstalled<TcpStream>,
     service: TowerToHyperService<Router>,
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + 'static {
-    // Small answers leave at once.
-    let _ = stream.set_nodelay(true);
     let connection = builder
         .serve_connection(TokioIo::new(stream), service)
         .into_owned();

@@ -7,6 +7,8 @@
 //! **Invariant:** a sealed file is never written again, and a file that does not match its manifest
 //! is never served; rows pass through no mailbox and through no Raft log.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 pub mod read;
 pub mod render;
 pub mod store;

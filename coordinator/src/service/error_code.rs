@@ -174,9 +174,11 @@ impl ErrorCode {
             Self::TooManySessions => kind("too-many-sessions", 429, "Too many sessions"),
             Self::QueueFull => kind("queue-full", 429, "The pool's queue is full"),
             Self::QueuedBytes => kind("queued-bytes", 429, "Too much statement text is queued"),
-            Self::TooManyStatements => {
-                kind("too-many-statements", 429, "Too many statements have not ended")
-            }
+            Self::TooManyStatements => kind(
+                "too-many-statements",
+                429,
+                "Too many statements have not ended",
+            ),
             Self::TooManyRequests => kind("too-many-requests", 429, "Too many requests at once"),
             Self::TooManyStreams => kind("too-many-streams", 429, "Too many open streams"),
             Self::HeadersTooLarge => kind("headers-too-large", 431, "The headers are too long"),

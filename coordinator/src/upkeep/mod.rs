@@ -1,10 +1,11 @@
 //! What a node looks after beside its requests and its actors: the health of what it needs, files
-//! of results that nobody wants any more, the shared session.
+//! of results that nobody wants any more, the shared session, the log lines about sessions.
 //!
 //! **Invariant:** none of it is needed for an answer to be right; it may lag or fail.
 
 mod cleaner;
 mod probes;
+mod session_log;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::results::ResultStore;
 use crate::service::Service;
 
 pub(crate) use probes::Probes;
+pub(crate) use session_log::SessionLog;
 
 /// How often the shared session is looked at.
 const SHARED_SESSION_EVERY: Duration = Duration::from_secs(10);

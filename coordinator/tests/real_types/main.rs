@@ -141,7 +141,7 @@ fn types(reader: &ResultReader) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn every_type_has_its_name_and_its_form() {
+async fn real_every_type_has_its_name_and_its_form() {
     let mut bench = Bench::new(UNLIMITED).await;
     let mut wrong = Vec::new();
     for (sql, kind, expected) in [PLAIN, TEMPORAL, NESTED].concat() {
@@ -158,7 +158,7 @@ async fn every_type_has_its_name_and_its_form() {
 
 /// What Spark's own `DESCRIBE` says of a type is what the schema says.
 #[tokio::test]
-async fn types_are_named_as_describe_names_them() {
+async fn real_types_are_named_as_describe_names_them() {
     let mut bench = Bench::new(UNLIMITED).await;
     for (sql, kind, _) in [PLAIN, TEMPORAL, NESTED].concat() {
         let reader = bench
@@ -170,7 +170,7 @@ async fn types_are_named_as_describe_names_them() {
 }
 
 #[tokio::test]
-async fn char_and_varchar_columns_show_their_declared_type() {
+async fn real_char_and_varchar_columns_show_their_declared_type() {
     let mut bench = Bench::new(UNLIMITED).await;
     let table = format!("libra_{}", Uuid::new_v4().simple());
     let made = bench
@@ -196,7 +196,7 @@ async fn char_and_varchar_columns_show_their_declared_type() {
 }
 
 #[tokio::test]
-async fn odd_results() {
+async fn real_odd_results() {
     let mut bench = Bench::new(UNLIMITED).await;
     for (sql, names, rows) in [
         ("SELECT 1 AS a, 2 AS a", vec!["a", "a"], "[[1,2]]"),
@@ -229,7 +229,7 @@ async fn odd_results() {
 
 /// Rows of many batches, in each of Spark's compressions and widths of strings.
 #[tokio::test]
-async fn many_batches_of_every_encoding() {
+async fn real_many_batches_of_every_encoding() {
     let mut bench = Bench::new(UNLIMITED).await;
     let sql = "SELECT id, if(id % 7 = 0, null, concat('s', id)) AS s, map(id, cast(id AS decimal(20,3))) AS m, \
                if(id % 5 = 0, null, parse_json(concat('[', id, ']'))) AS v FROM range(0, 5000, 1, 3)";
@@ -261,7 +261,7 @@ async fn many_batches_of_every_encoding() {
 }
 
 #[tokio::test]
-async fn a_limit_cuts_exactly_there() {
+async fn real_a_limit_cuts_exactly_there() {
     let limits = Limits {
         max_rows: 2_345,
         max_bytes: u64::MAX,

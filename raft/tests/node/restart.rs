@@ -141,7 +141,8 @@ async fn bytes_of_log_make_a_snapshot_too_and_no_blobs() {
     while handle.status().purged_index == 0 {
         handle.propose(large_text(256 * 1024)).await.unwrap();
         assert!(
-            handle.status().last_log_index < 200,
+            // Snapshots are built beside the proposals, on a loaded machine much more slowly.
+            handle.status().last_log_index < 1_000,
             "{:?}",
             handle.status()
         );

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::plan::{Cause, Death};
 use super::referee::Referee;
@@ -18,6 +18,8 @@ use crate::harness::Libra;
 
 /// What `abort` ends a process with.
 const SIGABRT: i32 = 6;
+/// How long the answer of the readiness probe may take.
+const PROBE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a start may take.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a point may go without being passed before the life is ended otherwise.
@@ -145,11 +147,12 @@ impl Lives {
                 self.check(status)?;
                 return Ok(Waited::Died);
             }
-            if self.libra.api.ready().await {
+            let Some(reason) = self.not_ready().await else {
                 break;
-            }
+            };
             if Instant::now() > deadline {
-                bail!("not ready within {limit:?}; its log:\n{}", self.log());
+                let log = self.log();
+                bail!("not ready within {limit:?}: {reason}; its log:\n{log}");
             }
             sleep(LOOK).await;
         }
@@ -162,6 +165,17 @@ impl Lives {
         }
         self.up.send_replace(true);
         Ok(Waited::TimeUp)
+    }
+
+    /// Why the readiness probe does not say yes, if it does not.
+    async fn not_ready(&self) -> Option<String> {
+        let ask = self.libra.api.get("/actuator/health/readiness");
+        match timeout(PROBE_WITHIN, ask).await {
+            Ok(Ok(reply)) if reply.status == 200 => None,
+            Ok(Ok(reply)) => Some(format!("{}: {}", reply.status, reply.text())),
+            Ok(Err(error)) => Some(format!("{error:#}")),
+            Err(_) => Some(format!("no answer within {PROBE_WITHIN:?}")),
+        }
     }
 
     async fn dead_within(&mut self, limit: Duration) -> Result<Waited> {

@@ -216,9 +216,16 @@ fn in_flight(kills: &[Killed], history: &History) -> Vec<Kill> {
         .collect()
 }
 
+/// Executions of the works of this run; a real Spark also ran things for others.
+fn executions(evidence: &Evidence) -> usize {
+    let submits = evidence.history.submits.iter();
+    let markers = submits.map(|submit| submit.work.marker.number()).collect();
+    evidence.executions.by_marker(&markers).values().sum()
+}
+
 fn close(options: &Options, report: &mut Report, evidence: &Evidence) {
     report.violations = judge(evidence);
-    report.executions = evidence.executions.texts.len();
+    report.executions = executions(evidence);
     report.readings = evidence.history.readings.len();
     report.verdict = match too_little(options, report, &evidence.history) {
         _ if !report.violations.is_empty() => Verdict::Violated,

@@ -123,7 +123,7 @@ fn on_stub(kind: Kind, marker: Marker) -> (String, Wants) {
         Kind::Big => " batch_delay_ms=15",
         Kind::Slow => " delay_ms=1200",
         Kind::Failing => " delay_ms=30 error=DIVIDE_BY_ZERO",
-        Kind::Cancelled => " delay_ms=60000",
+        Kind::Cancelled => " delay_ms=30000",
     };
     let code = format!(
         "/* stub: rows={count} row_bytes={payload} batch_rows={batch}{does} */ SELECT {marker}"
@@ -136,7 +136,7 @@ fn on_spark(kind: Kind, marker: Marker) -> (String, Wants) {
     let first = marker.number();
     let code = match kind {
         Kind::Slow => marker.sleeping(1_200),
-        Kind::Cancelled => marker.sleeping(60_000),
+        Kind::Cancelled => marker.sleeping(30_000),
         Kind::Failing => format!("SELECT raise_error('x') FROM {}", marker.relation()),
         Kind::Short | Kind::Rows | Kind::Big => {
             let end = first + count;

@@ -24,6 +24,8 @@ const SLOTS: u32 = 10;
 const USERS: usize = 20;
 /// So many submits are timed at a time.
 const TIMED: usize = 500;
+/// So often; the median counts.
+const RUNS: usize = 9;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The figures.
@@ -83,29 +85,44 @@ impl fmt::Display for QueueFigures {
 /// # Errors
 /// When the scheduler does not keep up, or this system does not tell how much memory is in use.
 pub async fn queue_figures(queued: usize) -> Result<QueueFigures> {
-    let queue_bytes = queue_bytes()?;
+    let before = resident_bytes()?;
+    let (registry, _scheduler) = busy().await?;
+    submits(&registry, queued).await?;
+    let total_bytes = resident_bytes()?.saturating_sub(before) / queued.max(1) as u64;
+    let mut behind = Vec::new();
+    let mut empty = Vec::new();
+    for _ in 0..RUNS {
+        behind.push(submits(&registry, TIMED).await?);
+        let (fresh, _scheduler) = busy().await?;
+        empty.push(submits(&fresh, TIMED).await?);
+    }
+    let grant_behind = grants(&registry).await?;
+    Ok(QueueFigures {
+        queued,
+        submit_empty: median(empty),
+        submit_behind: median(behind),
+        grant_behind,
+        queue_bytes: queue_bytes()?,
+        total_bytes,
+    })
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// A registry with every slot taken and nothing queued, and its scheduler.
+async fn busy() -> Result<(Arc<MemoryRegistry>, Drill)> {
     let registry = MemoryRegistry::new();
     registry.apply(settings(SLOTS, SchedulingMode::Fair, 0));
     registry.apply(put_pool(pool(POOL, 1, 0)));
     for command in open_session("s", ENDPOINT) {
         registry.apply(command);
     }
-    let _scheduler = Drill::start(Arc::clone(&registry) as _, Policy::default()).await?;
+    let scheduler = Drill::start(Arc::clone(&registry) as _, Policy::default()).await?;
     submits(&registry, SLOTS as usize).await?;
-    let before = resident_bytes()?;
-    let submit_empty = submits(&registry, TIMED).await?;
-    submits(&registry, queued.saturating_sub(TIMED)).await?;
-    let total_bytes = (resident_bytes()?.saturating_sub(before)) / queued.max(1) as u64;
-    let submit_behind = submits(&registry, TIMED).await?;
-    let grant_behind = grants(&registry).await?;
-    Ok(QueueFigures {
-        queued,
-        submit_empty,
-        submit_behind,
-        grant_behind,
-        queue_bytes,
-        total_bytes,
-    })
+    Ok((registry, scheduler))
 }
 
 /// The time of one of so many submits.
@@ -113,10 +130,10 @@ async fn submits(registry: &Arc<MemoryRegistry>, count: usize) -> Result<Duratio
     let began = Instant::now();
     for n in 0..count {
         registry.apply(submit("s", &format!("user-{}", n % USERS), POOL));
+        drop(registry.journal());
         // The actors of a node work meanwhile, and so they do here.
         yield_now().await;
     }
-    drop(registry.journal());
     Ok(began.elapsed() / u32::try_from(count.max(1))?)
 }
 

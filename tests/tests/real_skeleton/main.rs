@@ -8,7 +8,6 @@
 mod cancel;
 mod errors;
 mod guide;
-mod isolated;
 mod recovery;
 mod results;
 mod slots;

@@ -19,7 +19,7 @@ async fn started_anew(libra: &Libra, before: Option<String>) -> Result<()> {
     assert_succeeded(&reply.json::<Statement>(&[200, 202])?);
     let session = libra.api.session("default").await?;
     let [reset] = session.resets.as_slice() else {
-        panic!("one reset expected: {session:?}");
+        anyhow::bail!("one reset expected: {session:?}");
     };
     assert_eq!(Some(&reset.old_spark_session_id), before.as_ref());
     assert_ne!(session.spark_session_id, before);
@@ -56,16 +56,19 @@ async fn a_driver_that_dies_under_a_statement_is_told_and_the_session_starts_ane
 
     stub.restart_driver();
     let died = Instant::now();
-    let lost = ended(&libra, &running).await?;
+    let lost = ended(&libra, &running.job_id).await?;
     assert_eq!(class(&lost), "LIBRA_OUTCOME_UNKNOWN");
     assert!(died.elapsed() < TOLD, "told after {:?}", died.elapsed());
-    let waited = ended(&libra, &queued).await?;
+    let waited = ended(&libra, &queued.job_id).await?;
     assert_eq!(class(&waited), "LIBRA_SESSION_RESET");
     started_anew(&libra, before).await?;
     let events = events.await??.text();
     assert!(events.contains("event: session-reset"), "{events}");
     assert!(events.contains("event: end"), "{events}");
-    assert_eq!((ran(&stub, &running), ran(&stub, &queued)), (1, 0));
+    assert_eq!(
+        (ran(&stub, &running.code), ran(&stub, &queued.code)),
+        (1, 0)
+    );
     Ok(())
 }
 
@@ -75,19 +78,16 @@ async fn a_driver_replaced_while_the_coordinator_was_down_is_noticed() -> Result
     let running = killed_unanswered(&stub, &mut libra, "hang").await?;
     stub.restart_driver();
     libra.start().await?;
-    let lost = ended(&libra, &running).await?;
+    let lost = ended(&libra, &running.job).await?;
     assert_eq!(class(&lost), "LIBRA_OUTCOME_UNKNOWN");
     let session = libra.api.session("default").await?;
     let old = session
         .resets
         .first()
         .map(|r| r.old_spark_session_id.clone());
-    assert!(
-        old.is_some() && old == running.spark_session_id,
-        "{session:?}"
-    );
+    assert!(old.is_some() && old == lost.spark_session_id, "{session:?}");
     started_anew(&libra, old).await?;
-    assert_eq!(ran(&stub, &running), 1);
+    assert_eq!(ran(&stub, &running.code), 1);
     Ok(())
 }
 
@@ -101,7 +101,7 @@ async fn a_statement_that_kills_the_driver_is_not_run_again() -> Result<()> {
         .await?;
     assert_eq!(class(&deadly), "LIBRA_OUTCOME_UNKNOWN");
     started_anew(&libra, before).await?;
-    assert_eq!(ran(&stub, &deadly), 1);
+    assert_eq!(ran(&stub, &deadly.code), 1);
     Ok(())
 }
 
@@ -117,6 +117,6 @@ async fn an_idle_session_whose_driver_was_replaced_fails_one_statement_and_says_
         .run("default", &Submit::sql("SELECT 1"), SOON)
         .await?;
     assert_eq!(class(&lost), "LIBRA_SESSION_RESET", "it was never sent");
-    assert_eq!(ran(&stub, &lost), 0);
+    assert_eq!(ran(&stub, &lost.code), 0);
     started_anew(&libra, first.spark_session_id).await
 }

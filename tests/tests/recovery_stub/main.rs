@@ -4,6 +4,7 @@
 //! **Invariant:** whatever happens, the stub's ledger has each operation once at most.
 
 mod driver;
+mod keep_alive;
 mod memory;
 mod network;
 mod retention;
@@ -46,20 +47,33 @@ async fn accepted(libra: &Libra, directive: &str) -> Result<Statement> {
     libra.api.submit("default", &sql(directive)).await
 }
 
-/// Submits a statement, waits until it is in Spark, and kills the coordinator before it has heard
-/// of that.
-async fn killed_unanswered(
-    stub: &StubSpark,
-    libra: &mut Libra,
-    directive: &str,
-) -> Result<Statement> {
-    libra.set_env(FAILPOINTS, Some("sent-not-answered=return(kill)"));
+/// The first statement of a coordinator that was killed by it, perhaps before it was answered.
+struct Doomed {
+    job: String,
+    code: String,
+}
+
+/// Starts the coordinator, submits a statement, and waits until it has killed the coordinator at a
+/// fail point, which is off from then on.
+async fn killed_at(point: &str, libra: &mut Libra, directive: &str) -> Result<Doomed> {
+    libra.set_env(FAILPOINTS, Some(&format!("{point}=return(kill)")));
     libra.start().await?;
-    let statement = accepted(libra, directive).await?;
+    let submit = sql(directive);
+    // The answer may be overtaken by the kill.
+    let _ = libra.api.try_submit("default", &submit, 0).await;
     dead(libra).await?;
     libra.set_env(FAILPOINTS, None);
-    ensure!(ran(stub, &statement) == 1, "it never reached Spark");
-    Ok(statement)
+    Ok(Doomed {
+        job: "job-1".to_owned(),
+        code: submit.code,
+    })
+}
+
+/// The same, after the statement is in Spark and before the coordinator has heard of that.
+async fn killed_unanswered(stub: &StubSpark, libra: &mut Libra, directive: &str) -> Result<Doomed> {
+    let doomed = killed_at("sent-not-answered", libra, directive).await?;
+    ensure!(ran(stub, &doomed.code) == 1, "it never reached Spark");
+    Ok(doomed)
 }
 
 /// Waits until the coordinator has ended at a fail point.
@@ -91,22 +105,21 @@ async fn passed(time: Duration) -> Result<()> {
 }
 
 /// How often the stub ran a statement.
-fn ran(stub: &StubSpark, statement: &Statement) -> usize {
-    stub.ledger(|ledger| ledger.of_operation(&statement.operation_id).len())
+fn ran(stub: &StubSpark, code: &str) -> usize {
+    stub.ledger(|ledger| ledger.count_of_code(code))
 }
 
 /// How the stub's only run of a statement ended.
-fn outcome(stub: &StubSpark, statement: &Statement) -> Option<Outcome> {
-    stub.ledger(|ledger| {
-        let runs = ledger.of_operation(&statement.operation_id);
-        runs.first().and_then(|run| run.outcome)
-    })
+fn outcome(stub: &StubSpark, code: &str) -> Option<Outcome> {
+    let executions = stub.executions();
+    let run = executions.iter().find(|run| run.code == code);
+    run.and_then(|run| run.outcome)
 }
 
 /// Waits until the stub has begun to run a statement.
 async fn begun(stub: &StubSpark, statement: &Statement) -> Result<()> {
     until("Spark to run the statement", SOON, || async {
-        Ok(ran(stub, statement) > 0)
+        Ok(ran(stub, &statement.code) > 0)
     })
     .await
 }
@@ -122,8 +135,8 @@ async fn reconnecting(libra: &Libra, statement: &Statement, wanted: bool) -> Res
     .await
 }
 
-async fn ended(libra: &Libra, statement: &Statement) -> Result<Statement> {
-    libra.api.ended(&statement.job_id, SOON).await
+async fn ended(libra: &Libra, job: &str) -> Result<Statement> {
+    libra.api.ended(job, SOON).await
 }
 
 /// The error class of a statement that failed; fails itself if it ended otherwise.

@@ -10,7 +10,7 @@ use libra_tests::stub::faults::{Fault, Lose, Method};
 use libra_tests::stub::net::Mode;
 
 use super::{
-    FAILPOINTS, SOON, accepted, apart, class, dead, ended, killed_unanswered, outcome, passed, ran,
+    FAILPOINTS, SOON, apart, class, dead, ended, killed_at, killed_unanswered, outcome, passed, ran,
 };
 
 const NEVER_ENDS: &str = "hang";
@@ -47,7 +47,7 @@ async fn dropped(settings: Settings, directive: &str, wanted: &str) -> Result<()
         Outcome::Cancelled
     };
     until("Spark to have ended the statement", SOON, || async {
-        Ok(outcome(&stub, &statement) == Some(gone))
+        Ok(outcome(&stub, &statement.code) == Some(gone))
     })
     .await?;
     if succeeds {
@@ -56,9 +56,9 @@ async fn dropped(settings: Settings, directive: &str, wanted: &str) -> Result<()
     }
 
     libra.start().await?;
-    let ended = ended(&libra, &statement).await?;
+    let ended = ended(&libra, &statement.job).await?;
     assert_eq!(class(&ended), wanted, "{:?}", ended.error);
-    assert_eq!(ran(&stub, &statement), 1);
+    assert_eq!(ran(&stub, &statement.code), 1);
     let next = libra
         .api
         .run("default", &super::sql("rows=3"), SOON)
@@ -122,10 +122,8 @@ async fn an_engine_that_runs_a_repeated_id_again_is_never_sent_one() -> Result<(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_poison_of_an_id_never_passes_for_its_statement() -> Result<()> {
     let (stub, mut libra) = apart(Settings::default(), 4).await?;
-    libra.set_env(FAILPOINTS, Some("committed-not-sent=return(kill)"));
-    libra.start().await?;
-    let statement = accepted(&libra, "rows=3").await?;
-    dead(&mut libra).await?;
+    let statement = killed_at("committed-not-sent", &mut libra, "rows=3").await?;
+    assert_eq!(ran(&stub, &statement.code), 0);
 
     stub.faults().add(Fault {
         method: Method::ReleaseExecute,
@@ -137,20 +135,16 @@ async fn the_poison_of_an_id_never_passes_for_its_statement() -> Result<()> {
     stub.net().set_mode(Mode::Refuse);
     libra.set_env(FAILPOINTS, Some("stored-not-committed=return(kill)"));
     libra.start().await?;
-    libra.api.cancel("default", &statement.job_id).await?;
+    libra.api.cancel("default", &statement.job).await?;
     stub.net().set_mode(Mode::Open);
     dead(&mut libra).await?;
-    assert_eq!(
-        outcome(&stub, &statement),
-        Some(Outcome::Succeeded),
-        "the poison ran"
-    );
+    let poisoned = || stub.ledger(|ledger| ledger.count_containing("libra-seal"));
+    assert_eq!(poisoned(), 1, "the id is not poisoned");
 
     libra.set_env(FAILPOINTS, None);
     libra.start().await?;
-    let ended = ended(&libra, &statement).await?;
+    let ended = ended(&libra, &statement.job).await?;
     assert_eq!(ended.state, State::Cancelled, "{ended:?}");
-    let code = &statement.code;
-    assert_eq!(stub.ledger(|ledger| ledger.count_of_code(code)), 0);
+    assert_eq!((ran(&stub, &statement.code), poisoned()), (0, 1));
     Ok(())
 }

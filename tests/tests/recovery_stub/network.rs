@@ -33,8 +33,8 @@ async fn a_reset_and_silent_connection_shows_reconnecting_until_it_heals() -> Re
     reconnecting(&libra, &statement, true).await?;
     stub.net().set_mode(Mode::Open);
     reconnecting(&libra, &statement, false).await?;
-    assert_succeeded(&ended(&libra, &statement).await?);
-    assert_eq!(ran(&stub, &statement), 1);
+    assert_succeeded(&ended(&libra, &statement.job_id).await?);
+    assert_eq!(ran(&stub, &statement.code), 1);
     Ok(())
 }
 
@@ -47,8 +47,8 @@ async fn a_connection_that_falls_silent_is_noticed_and_the_statement_goes_on() -
     stub.net().set_mode(Mode::BlackHole);
     reconnecting(&libra, &statement, true).await?;
     stub.net().set_mode(Mode::Open);
-    assert_succeeded(&ended(&libra, &statement).await?);
-    assert_eq!(ran(&stub, &statement), 1);
+    assert_succeeded(&ended(&libra, &statement.job_id).await?);
+    assert_eq!(ran(&stub, &statement.code), 1);
     Ok(())
 }
 
@@ -61,9 +61,9 @@ async fn a_slow_answer_is_waited_for() -> Result<()> {
     });
     let statement = accepted(&libra, "rows=3").await?;
     on_its_way(&libra, &statement).await?;
-    assert_eq!(ran(&stub, &statement), 0, "the answer was not slow");
-    assert_succeeded(&ended(&libra, &statement).await?);
-    assert_eq!(ran(&stub, &statement), 1);
+    assert_eq!(ran(&stub, &statement.code), 0, "the answer was not slow");
+    assert_succeeded(&ended(&libra, &statement.job_id).await?);
+    assert_eq!(ran(&stub, &statement.code), 1);
     Ok(())
 }
 
@@ -81,10 +81,10 @@ async fn a_lost_request_a_lost_answer_and_a_cut_stream_make_one_run() -> Result<
     for fault in [lost(Lose::Request), lost(Lose::Answer), cut] {
         stub.faults().add(fault.clone());
         let statement = accepted(&libra, "rows=5000 batch_rows=500").await?;
-        let ended = ended(&libra, &statement).await?;
+        let ended = ended(&libra, &statement.job_id).await?;
         assert_succeeded(&ended);
         assert_eq!(ended.result.map(|result| result.row_count), Some(5_000));
-        assert_eq!(ran(&stub, &statement), 1, "{fault:?}");
+        assert_eq!(ran(&stub, &statement.code), 1, "{fault:?}");
     }
     Ok(())
 }
@@ -99,12 +99,12 @@ async fn a_request_that_comes_late_from_the_dead_runs_nothing() -> Result<()> {
     });
     let statement = accepted(&libra, "rows=3 delay_ms=8000").await?;
     on_its_way(&libra, &statement).await?;
-    assert_eq!(ran(&stub, &statement), 0, "the request was not late");
+    assert_eq!(ran(&stub, &statement.code), 0, "the request was not late");
     libra.kill()?;
     libra.start().await?;
     begun(&stub, &statement).await?;
-    assert_succeeded(&ended(&libra, &statement).await?);
-    assert_eq!(ran(&stub, &statement), 1);
+    assert_succeeded(&ended(&libra, &statement.job_id).await?);
+    assert_eq!(ran(&stub, &statement.code), 1);
     Ok(())
 }
 
@@ -118,7 +118,7 @@ async fn a_spark_that_refuses_for_3_s_is_gone_and_the_slot_comes_back_with_it() 
     stub.net().set_mode(Mode::Refuse);
     stub.net().reset_connections();
     let refused = Instant::now();
-    let lost = ended(&libra, &running).await?;
+    let lost = ended(&libra, &running.job_id).await?;
     let told = refused.elapsed();
     assert_eq!(class(&lost), "LIBRA_OUTCOME_UNKNOWN");
     assert!(told < TOLD, "told after {told:?}");
@@ -128,9 +128,12 @@ async fn a_spark_that_refuses_for_3_s_is_gone_and_the_slot_comes_back_with_it() 
 
     // It was only the connection: the operation is stopped before its slot is given away.
     stub.net().set_mode(Mode::Open);
-    assert_succeeded(&ended(&libra, &queued).await?);
-    assert_eq!(outcome(&stub, &running), Some(Outcome::Cancelled));
-    assert_eq!((ran(&stub, &running), ran(&stub, &queued)), (1, 1));
+    assert_succeeded(&ended(&libra, &queued.job_id).await?);
+    assert_eq!(outcome(&stub, &running.code), Some(Outcome::Cancelled));
+    assert_eq!(
+        (ran(&stub, &running.code), ran(&stub, &queued.code)),
+        (1, 1)
+    );
     let session = libra.api.session("default").await?;
     assert!(session.resets.is_empty(), "the same driver: {session:?}");
     Ok(())
@@ -145,8 +148,8 @@ async fn a_refused_connection_of_less_than_3_s_changes_nothing() -> Result<()> {
     stub.net().reset_connections();
     reconnecting(&libra, &statement, true).await?;
     stub.net().set_mode(Mode::Open);
-    assert_succeeded(&ended(&libra, &statement).await?);
-    assert_eq!(ran(&stub, &statement), 1);
+    assert_succeeded(&ended(&libra, &statement.job_id).await?);
+    assert_eq!(ran(&stub, &statement.code), 1);
     Ok(())
 }
 
@@ -170,8 +173,8 @@ async fn with_spark_not_there_at_the_start_statements_wait_and_run_later() -> Re
     }
     stub.net().set_mode(Mode::Open);
     for statement in &waiting {
-        assert_succeeded(&ended(&libra, statement).await?);
-        assert_eq!(ran(&stub, statement), 1);
+        assert_succeeded(&ended(&libra, &statement.job_id).await?);
+        assert_eq!(ran(&stub, &statement.code), 1);
     }
     Ok(())
 }

@@ -82,8 +82,8 @@ async fn what_retention_no_longer_keeps_goes_with_its_file_and_its_key() -> Resu
         again.job_id, first.job_id,
         "the key went with its statement"
     );
-    assert_succeeded(&ended(&libra, &again).await?);
-    assert_eq!((ran(&stub, &first), ran(&stub, &again)), (1, 1));
+    assert_succeeded(&ended(&libra, &again.job_id).await?);
+    assert_eq!(ran(&stub, &submit.code), 2, "once for each of the two");
     until("the first result to go", CLEANED, || async {
         Ok(results(&libra, &first.job_id) == 0)
     })

@@ -75,10 +75,10 @@ impl Model {
                     self.start(job);
                 }
             }
-            (Kind::Cancel(cancel), applied::Result::Statement(_)) => {
-                if self.is(cancel.job) == Some(Is::Queued) {
-                    self.statements.remove(&cancel.job);
-                }
+            (Kind::Cancel(cancel), applied::Result::Statement(_))
+                if self.is(cancel.job) == Some(Is::Queued) =>
+            {
+                self.statements.remove(&cancel.job);
             }
             (Kind::Finish(finish), _) if changed => {
                 assert_eq!(self.is(finish.job), Some(Is::Running));

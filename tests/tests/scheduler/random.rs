@@ -99,7 +99,8 @@ fn event(
                 registry.apply(cleanup_done(*job));
             }
         }
-        90..95 => {
+        90 => drill.crash_arbiter(dice.one_of(&[ENDPOINT, ELSEWHERE]).unwrap()),
+        91..95 => {
             let endpoint = dice.one_of(&[ENDPOINT, ELSEWHERE]).unwrap();
             drill.crash_pool(endpoint, dice.one_of(&POOLS).unwrap());
         }

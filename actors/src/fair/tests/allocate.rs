@@ -69,7 +69,8 @@ fn the_guides_example() {
 
 #[test]
 fn sparks_comparator_by_table() {
-    let cases: [(&str, [(Terms, u32); 2], u64); 8] = [
+    type Case = (&'static str, [(Terms, u32); 2], u64);
+    let cases: [Case; 8] = [
         (
             "needy before not needy",
             [(terms(9, 0), 0), (terms(1, 1), 0)],

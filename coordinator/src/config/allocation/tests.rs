@@ -152,3 +152,12 @@ proptest! {
         let _ = read_allocations(&parts.concat());
     }
 }
+
+#[test]
+fn the_file_in_deploy_says_what_holds_without_a_file() {
+    let text = include_str!("../../../../deploy/fairscheduler.xml");
+    assert_eq!(
+        read_allocations(text).unwrap(),
+        crate::config::guide_pools()
+    );
+}

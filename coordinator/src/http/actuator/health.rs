@@ -68,7 +68,7 @@ fn answer(api: &Api, view: HealthView) -> Response {
 }
 
 /// How the node and what it needs are.
-#[utoipa::path(get, path = "/actuator/health", tag = "actuator", responses(
+#[utoipa::path(get, path = "/actuator/health", operation_id = "getHealth", tag = "actuator", responses(
     (status = 200, description = "All components work", body = HealthView),
     (status = 503, description = "A component does not", body = HealthView)
 ))]
@@ -91,7 +91,7 @@ pub(crate) async fn health(
 }
 
 /// Whether the process works at all.
-#[utoipa::path(get, path = "/actuator/health/liveness", tag = "actuator", responses(
+#[utoipa::path(get, path = "/actuator/health/liveness", operation_id = "getLiveness", tag = "actuator", responses(
     (status = 200, description = "It does", body = HealthView)
 ))]
 pub(crate) async fn liveness(
@@ -108,7 +108,7 @@ pub(crate) async fn liveness(
 }
 
 /// Whether requests should come to this node.
-#[utoipa::path(get, path = "/actuator/health/readiness", tag = "actuator", responses(
+#[utoipa::path(get, path = "/actuator/health/readiness", operation_id = "getReadiness", tag = "actuator", responses(
     (status = 200, description = "They should", body = HealthView),
     (status = 503, description = "They should not", body = HealthView)
 ))]

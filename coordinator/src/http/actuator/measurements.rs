@@ -70,7 +70,7 @@ fn families(api: &Api) -> Vec<MetricFamily> {
 }
 
 /// The names of all metrics.
-#[utoipa::path(get, path = "/actuator/metrics", tag = "actuator", responses(
+#[utoipa::path(get, path = "/actuator/metrics", operation_id = "listMetrics", tag = "actuator", responses(
     (status = 200, description = "The names", body = MetricNames)
 ))]
 pub(crate) async fn metric_names(
@@ -87,7 +87,7 @@ pub(crate) async fn metric_names(
 }
 
 /// One metric of this node.
-#[utoipa::path(get, path = "/actuator/metrics/{name}", tag = "actuator",
+#[utoipa::path(get, path = "/actuator/metrics/{name}", operation_id = "getMetric", tag = "actuator",
     params(("name" = String, Path, description = "Its name", example = "libra.sessions.active")),
     responses(
         (status = 200, description = "The metric", body = MetricView),

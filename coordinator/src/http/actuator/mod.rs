@@ -50,7 +50,7 @@ fn check(headers: &HeaderMap, uri: &Uri, known: &[&str]) -> Result<(), Problem> 
 }
 
 /// The actuator's endpoints.
-#[utoipa::path(get, path = "/actuator", tag = "actuator", responses(
+#[utoipa::path(get, path = "/actuator", operation_id = "actuator", tag = "actuator", responses(
     (status = 200, description = "Links to the endpoints", body = Object)
 ))]
 pub(crate) async fn index(
@@ -74,7 +74,7 @@ pub(crate) async fn index(
 }
 
 /// All metrics in Prometheus' text form.
-#[utoipa::path(get, path = "/actuator/prometheus", tag = "actuator", responses(
+#[utoipa::path(get, path = "/actuator/prometheus", operation_id = "getPrometheusText", tag = "actuator", responses(
     (status = 200, description = "All metrics", body = String, content_type = "text/plain")
 ))]
 pub(crate) async fn prometheus_text(

@@ -71,7 +71,7 @@ impl Query {
 
     /// A whole number in a range, or nothing.
     pub(crate) fn number_opt(&mut self, name: &str, range: &RangeInclusive<u64>) -> Option<u64> {
-        let allowed = if *range.end() == u64::MAX {
+        let allowed = if *range.end() >= i64::MAX.unsigned_abs() {
             format!("a whole number from {}", range.start())
         } else {
             format!("a whole number from {} to {}", range.start(), range.end())
@@ -87,7 +87,9 @@ impl Query {
     pub(crate) fn seconds(&mut self, name: &str, most: u32, default: Duration) -> Duration {
         let allowed = format!("a decimal number of seconds from 0 to {most}");
         self.read(name, allowed, |text| {
-            let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+            // As JSON writes numbers: clients that compute a wait may write 5e-05.
+            let number = |b: u8| b.is_ascii_digit() || b".eE+-".contains(&b);
+            let plain = text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(number);
             let seconds: f64 = text.parse().ok().filter(|_| plain)?;
             let duration = Duration::try_from_secs_f64(seconds).ok()?;
             (duration <= Duration::from_secs(u64::from(most))).then_some(duration)
@@ -166,7 +168,12 @@ mod tests {
             ("60", Some(60_000)),
             ("60.001", None),
             ("-1", None),
-            ("1e1", None),
+            ("1e1", Some(10_000)),
+            ("5e-05", Some(0)),
+            ("1e2", None),
+            ("1e999", None),
+            ("1e", None),
+            (".5", None),
             ("NaN", None),
             ("inf", None),
             ("", None),
@@ -177,7 +184,7 @@ mod tests {
             let mut query = query(&format!("wait={text}"));
             let seconds = query.seconds("wait", 60, Duration::MAX);
             match expected {
-                Some(ms) => assert_eq!(seconds, Duration::from_millis(ms), "{text}"),
+                Some(ms) => assert_eq!(seconds.as_millis(), ms, "{text}"),
                 None => assert_eq!(wrong_fields(query), ["wait"], "{text}"),
             }
         }

@@ -11,7 +11,7 @@ use crate::http::problem::Problem;
 use crate::service::{ClusterSnapshot, NodeRole, NodeSnapshot, NodeState};
 
 /// Shows the cluster as this node sees it, at once.
-#[utoipa::path(get, path = "/api/v1/cluster", tag = "cluster",
+#[utoipa::path(get, path = "/api/v1/cluster", operation_id = "getCluster", tag = "cluster",
     params(("stale" = Option<bool>, Query, description = "Makes no difference here")),
     responses((status = 200, description = "The cluster", body = ClusterView)))]
 pub(crate) async fn get(State(api): State<Api>, head: Head) -> Result<Response, Problem> {

@@ -28,9 +28,24 @@ use crate::http::metrics::Running;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::service::{Consistency, FieldError, StatementSnapshot, Waiter};
 
+/// One event of the stream, by its lines.
+#[derive(utoipa::ToSchema)]
+#[schema(as = Event)]
+#[expect(dead_code, reason = "only the document speaks of it")]
+pub(crate) struct EventBody {
+    /// How far the statement is, for `Last-Event-ID`.
+    #[schema(example = "2:0:0:3")]
+    id: String,
+    /// What happened.
+    #[schema(pattern = "^(state|progress|session-reset|end)$", example = "progress")]
+    event: String,
+    /// The statement without rows: a `Statement` as JSON.
+    data: String,
+}
+
 /// Streams what happens to a statement: `state`, `progress`, `session-reset`, `end`.
 #[utoipa::path(get, path = "/api/v1/sessions/{sessionId}/statements/{jobId}/events",
-    tag = "statements",
+    operation_id = "followStatement", tag = "statements",
     params(
         ("sessionId" = String, Path, description = "Its session", example = "default"),
         ("jobId" = String, Path, description = "Its id", example = "job-17"),
@@ -39,7 +54,7 @@ use crate::service::{Consistency, FieldError, StatementSnapshot, Waiter};
     ),
     responses(
         (status = 200, description = "Events; `data` is a Statement without rows",
-            body = String, content_type = "text/event-stream"),
+            body = EventBody, content_type = "text/event-stream"),
         (status = 204, description = "The event `end` was seen before: do not come again"),
         (status = 404, description = "No such statement", body = ProblemBody,
             content_type = "application/problem+json"),
@@ -164,7 +179,11 @@ impl FromStr for Mark {
         let rank = rank.parse().ok().filter(|r| (1..=Self::END).contains(r));
         Ok(Self {
             rank: rank.ok_or(())?,
-            cancel: *cancel == "1",
+            cancel: match *cancel {
+                "0" => false,
+                "1" => true,
+                _ => return Err(()),
+            },
             reset_ms: reset_ms.parse().map_err(|_| ())?,
             tasks: tasks.parse().map_err(|_| ())?,
         })
@@ -317,6 +336,8 @@ mod tests {
             "1:0:0",
             "1:0:0:0:0",
             "1:0:-1:0",
+            "1:x:0:0",
+            "1::0:0",
         ] {
             assert_eq!(bad.parse::<Mark>(), Err(()), "{bad}");
         }

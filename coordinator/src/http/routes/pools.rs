@@ -16,7 +16,7 @@ use crate::service::{Allowed, FieldError, PoolSettings, PoolSnapshot};
 const MOST: u64 = 1_000_000;
 
 /// Lists the pools, by name.
-#[utoipa::path(get, path = "/api/v1/pools", tag = "pools",
+#[utoipa::path(get, path = "/api/v1/pools", operation_id = "listPools", tag = "pools",
     params(("stale" = Option<bool>, Query, description = "Whatever this node has applied")),
     responses((status = 200, description = "The pools", body = PoolList)))]
 pub(crate) async fn list(State(api): State<Api>, head: Head) -> Result<Response, Problem> {
@@ -30,7 +30,7 @@ pub(crate) async fn list(State(api): State<Api>, head: Head) -> Result<Response,
 }
 
 /// Makes a pool, or sets one anew.
-#[utoipa::path(put, path = "/api/v1/pools/{name}", tag = "pools",
+#[utoipa::path(put, path = "/api/v1/pools/{name}", operation_id = "putPool", tag = "pools",
     params(("name" = String, Path, description = "Its name", example = "nightly")),
     request_body = PutPoolBody,
     responses(
@@ -70,7 +70,7 @@ pub(crate) async fn put(
 }
 
 /// Deletes a pool that holds no statements.
-#[utoipa::path(delete, path = "/api/v1/pools/{name}", tag = "pools",
+#[utoipa::path(delete, path = "/api/v1/pools/{name}", operation_id = "deletePool", tag = "pools",
     params(("name" = String, Path, description = "Its name", example = "nightly")),
     responses(
         (status = 204, description = "Deleted"),

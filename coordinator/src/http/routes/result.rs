@@ -23,15 +23,19 @@ use crate::service::{Limit, OpenResult, ServiceError, unreadable};
 const CSV_TYPE: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
 const ARROW_TYPE: HeaderValue = HeaderValue::from_static(ARROW);
 
+/// What an int64 holds, as the document says.
+const MOST_ROWS: u64 = i64::MAX.unsigned_abs();
+
 /// Reads the result of a statement, in the form that `Accept` asks for.
 #[utoipa::path(get, path = "/api/v1/sessions/{sessionId}/statements/{jobId}/result",
-    tag = "statements",
+    operation_id = "getResult", tag = "statements",
     params(
         ("sessionId" = String, Path, description = "Its session", example = "default"),
         ("jobId" = String, Path, description = "Its id", example = "job-17"),
         ("offset" = Option<u64>, Query, description = "The first row; JSON and CSV"),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000,
-            description = "At most so many rows; 1000 in JSON, all in CSV if it is left out"),
+            description = "At most so many rows; 1000 in JSON, all in CSV if it is left out; in \
+                           CSV it may be any number"),
         ("bigint" = Option<String>, Query, description = "`string`: bigints as strings; JSON"),
         ("stale" = Option<bool>, Query, description = "Whatever this node has applied"),
     ),
@@ -74,7 +78,7 @@ async fn open(
 
 async fn json(api: &Api, head: &Head, path: &StatementPath) -> Result<Response, Problem> {
     let mut query = head.read_query(&["offset", "limit", "bigint"]);
-    let offset = query.number("offset", &(0..=u64::MAX), 0);
+    let offset = query.number("offset", &(0..=MOST_ROWS), 0);
     let limit = query.number("limit", &(1..=10_000), 1000);
     let options = render_options(&mut query);
     let stale = query.flag("stale");
@@ -110,8 +114,8 @@ async fn json(api: &Api, head: &Head, path: &StatementPath) -> Result<Response, 
 
 async fn csv(api: &Api, head: &Head, path: &StatementPath) -> Result<Response, Problem> {
     let mut query = head.read_query(&["offset", "limit"]);
-    let offset = query.number("offset", &(0..=u64::MAX), 0);
-    let limit = query.number_opt("limit", &(1..=u64::MAX));
+    let offset = query.number("offset", &(0..=MOST_ROWS), 0);
+    let limit = query.number_opt("limit", &(1..=MOST_ROWS));
     let stale = query.flag("stale");
     query.finish()?;
     let opened = open(api, head, path, stale).await?;

@@ -18,7 +18,7 @@ pub(super) const DEFAULT_USER: &str = "anonymous";
 const PATH: &str = "/api/v1/sessions";
 
 /// Makes a session.
-#[utoipa::path(post, path = "/api/v1/sessions", tag = "sessions",
+#[utoipa::path(post, path = "/api/v1/sessions", operation_id = "createSession", tag = "sessions",
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable"),
         ("X-Libra-User" = Option<String>, Header, description = "Who sends it"),
@@ -68,7 +68,7 @@ pub(crate) async fn create(
 }
 
 /// Lists sessions, by id.
-#[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions",
+#[utoipa::path(get, path = "/api/v1/sessions", operation_id = "listSessions", tag = "sessions",
     params(
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000,
             description = "At most so many; 100 if it is left out"),
@@ -97,7 +97,7 @@ pub(crate) async fn list(State(api): State<Api>, head: Head) -> Result<Response,
 }
 
 /// Shows a session.
-#[utoipa::path(get, path = "/api/v1/sessions/{sessionId}", tag = "sessions",
+#[utoipa::path(get, path = "/api/v1/sessions/{sessionId}", operation_id = "getSession", tag = "sessions",
     params(
         ("sessionId" = String, Path, description = "Its id", example = "default"),
         ("stale" = Option<bool>, Query, description = "Whatever this node has applied"),
@@ -124,7 +124,7 @@ pub(crate) async fn get(
 }
 
 /// Closes a session; its running statements are cancelled.
-#[utoipa::path(delete, path = "/api/v1/sessions/{sessionId}", tag = "sessions",
+#[utoipa::path(delete, path = "/api/v1/sessions/{sessionId}", operation_id = "closeSession", tag = "sessions",
     params(("sessionId" = String, Path, description = "Its id", example = "user-alice")),
     responses(
         (status = 204, description = "Closed, or was closed before"),

@@ -15,7 +15,9 @@ use crate::http::Api;
 use crate::http::extract::{JsonBody, NoBody, SessionPath, StatementPath, headers};
 use crate::http::model::{StatementList, StatementView, SubmitBody, Timestamp};
 use crate::http::problem::{Problem, ProblemBody};
-use crate::service::{StatementFilter, StatementSnapshot, Submission, Submitted, body_hash};
+use crate::service::{
+    PoolName, StatementFilter, StatementSnapshot, Submission, Submitted, body_hash,
+};
 
 const MOST_WAIT_SECONDS: u32 = 60;
 const DEFAULT_WAIT: Duration = Duration::from_secs(10);
@@ -31,7 +33,7 @@ const STATES: [(&str, StatementState); 5] = [
 ];
 
 /// Runs a statement.
-#[utoipa::path(post, path = "/api/v1/sessions/{sessionId}/statements", tag = "statements",
+#[utoipa::path(post, path = "/api/v1/sessions/{sessionId}/statements", operation_id = "submitStatement", tag = "statements",
     params(
         ("sessionId" = String, Path, description = "Its session", example = "default"),
         ("wait" = Option<f64>, Query, minimum = 0, maximum = 60,
@@ -133,7 +135,7 @@ fn with_headers(mut response: Response, submitted: &Submitted) -> Response {
 }
 
 /// Lists the statements of a session, newest first, without rows.
-#[utoipa::path(get, path = "/api/v1/sessions/{sessionId}/statements", tag = "statements",
+#[utoipa::path(get, path = "/api/v1/sessions/{sessionId}/statements", operation_id = "listStatementsOfSession", tag = "statements",
     params(
         ("sessionId" = String, Path, description = "The session", example = "default"),
         ("state" = Option<String>, Query, description = "Only those in this state"),
@@ -157,7 +159,7 @@ pub(crate) async fn list_of_session(
 }
 
 /// Lists the statements of all sessions, newest first, without rows.
-#[utoipa::path(get, path = "/api/v1/statements", tag = "statements",
+#[utoipa::path(get, path = "/api/v1/statements", operation_id = "listStatements", tag = "statements",
     params(
         ("session" = Option<String>, Query, description = "Only those of this session"),
         ("state" = Option<String>, Query, description = "Only those in this state"),
@@ -184,7 +186,9 @@ async fn list(api: &Api, head: &Head, of_session: Option<SessionId>) -> Result<R
     let filter = StatementFilter {
         session: of_session.or(session),
         state: query.choice("state", &STATES),
-        pool: query.parsed("pool", "a pool's name"),
+        pool: query
+            .parsed::<PoolName>("pool", "a pool's name")
+            .map(|name| name.to_string()),
         after: query.parsed("after", "a job id, `job-` and a number"),
         limit: usize::try_from(query.number("limit", &(1..=1000), 100)).unwrap_or(1000),
     };
@@ -203,7 +207,7 @@ async fn list(api: &Api, head: &Head, of_session: Option<SessionId>) -> Result<R
 }
 
 /// Shows a statement, at once or when it has ended.
-#[utoipa::path(get, path = "/api/v1/sessions/{sessionId}/statements/{jobId}", tag = "statements",
+#[utoipa::path(get, path = "/api/v1/sessions/{sessionId}/statements/{jobId}", operation_id = "getStatement", tag = "statements",
     params(
         ("sessionId" = String, Path, description = "Its session", example = "default"),
         ("jobId" = String, Path, description = "Its id", example = "job-17"),
@@ -242,7 +246,7 @@ pub(crate) async fn get(
 
 /// Asks for the end of a statement.
 #[utoipa::path(post, path = "/api/v1/sessions/{sessionId}/statements/{jobId}/cancel",
-    tag = "statements",
+    operation_id = "cancelStatement", tag = "statements",
     params(
         ("sessionId" = String, Path, description = "Its session", example = "default"),
         ("jobId" = String, Path, description = "Its id", example = "job-17"),

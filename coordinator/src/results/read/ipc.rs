@@ -5,6 +5,7 @@
 //! for which Arrow would refuse the whole batch.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -20,11 +21,11 @@ use thiserror::Error;
 const CONTINUATION: u32 = u32::MAX;
 
 /// What ends a stream: a message without a head.
-pub(super) const END_OF_STREAM: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+pub(in crate::results) const END_OF_STREAM: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
 /// A stream that is not as Arrow's format wants it.
 #[derive(Debug, Error)]
-pub(super) enum IpcError {
+pub(in crate::results) enum IpcError {
     #[error("an Arrow message is cut short or has no valid head")]
     BadMessage,
     #[error("an Arrow stream does not begin with a schema")]
@@ -33,13 +34,17 @@ pub(super) enum IpcError {
     Unexpected(&'static str),
     #[error("an Arrow batch does not decode: {0}")]
     Arrow(#[from] ArrowError),
+    #[error("an Arrow batch names bytes that it does not have")]
+    BadBuffers,
+    #[error("an Arrow batch does not decode")]
+    Undecodable,
 }
 
 /// One message with its frame: its head, and its body if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Message {
+pub(in crate::results) struct Message {
     /// The whole message as it was sent.
-    pub(super) bytes: Bytes,
+    pub(in crate::results) bytes: Bytes,
     /// Where its head is.
     head: std::ops::Range<usize>,
 }
@@ -52,14 +57,14 @@ impl Message {
 
 /// A stream in its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Split {
-    pub(super) schema: Message,
+pub(in crate::results) struct Split {
+    pub(in crate::results) schema: Message,
     /// Everything between schema and end marker.
-    pub(super) batches: Vec<Message>,
+    pub(in crate::results) batches: Vec<Message>,
 }
 
 /// Splits a stream into its messages.
-pub(super) fn split(stream: &Bytes) -> Result<Split, IpcError> {
+pub(in crate::results) fn split(stream: &Bytes) -> Result<Split, IpcError> {
     let mut rest = stream.clone();
     let schema = next_message(&mut rest)?.ok_or(IpcError::NoSchema)?;
     if kind(&schema)? != MessageHeader::Schema {
@@ -110,14 +115,20 @@ fn head(message: &Message) -> Result<arrow_ipc::Message<'_>, IpcError> {
 }
 
 /// The schema of a stream as Arrow names it.
-pub(super) fn schema(split: &Split) -> Result<Schema, IpcError> {
+pub(in crate::results) fn schema(split: &Split) -> Result<Schema, IpcError> {
     let head = head(&split.schema)?;
     let schema = head.header_as_schema().ok_or(IpcError::NoSchema)?;
     Ok(convert::try_fb_to_schema(schema)?)
 }
 
 /// Decodes all batches of a stream, strings as bytes.
-pub(super) fn decode(split: &Split) -> Result<Vec<RecordBatch>, IpcError> {
+pub(in crate::results) fn decode(split: &Split) -> Result<Vec<RecordBatch>, IpcError> {
+    // Arrow's decoder panics on some batches that are malformed; fuzzing found it. Nothing is
+    // shared with it, so nothing is left half done.
+    catch_unwind(AssertUnwindSafe(|| decode_all(split))).unwrap_or(Err(IpcError::Undecodable))
+}
+
+fn decode_all(split: &Split) -> Result<Vec<RecordBatch>, IpcError> {
     let schema = Arc::new(lenient_schema(&schema(split)?));
     let dictionaries = HashMap::new();
     let mut decoded = Vec::with_capacity(split.batches.len());
@@ -127,6 +138,7 @@ pub(super) fn decode(split: &Split) -> Result<Vec<RecordBatch>, IpcError> {
             IpcError::Unexpected(head.header_type().variant_name().unwrap_or("?"))
         })?;
         let body = Buffer::from(message.body());
+        check_buffers(&batch, body.len())?;
         let version = head.version();
         let decoder = RecordBatchDecoder::try_new(
             &body,
@@ -140,8 +152,27 @@ pub(super) fn decode(split: &Split) -> Result<Vec<RecordBatch>, IpcError> {
     Ok(decoded)
 }
 
+/// Checks that the buffers of a batch lie in its body: the decoder takes their word for it.
+fn check_buffers(batch: &arrow_ipc::RecordBatch<'_>, body: usize) -> Result<(), IpcError> {
+    let inside = |buffer: &arrow_ipc::Buffer| {
+        let (offset, length) = (
+            usize::try_from(buffer.offset()),
+            usize::try_from(buffer.length()),
+        );
+        let end = offset.ok().zip(length.ok());
+        end.and_then(|(offset, length)| offset.checked_add(length))
+            .is_some_and(|end| end <= body)
+    };
+    let mut buffers = batch.buffers().into_iter().flatten();
+    if buffers.all(inside) {
+        Ok(())
+    } else {
+        Err(IpcError::BadBuffers)
+    }
+}
+
 /// Cuts a stream to its first rows: a schema message and batches that hold exactly them.
-pub(super) fn cut(split: &Split, rows: u64) -> Result<Vec<Message>, IpcError> {
+pub(in crate::results) fn cut(split: &Split, rows: u64) -> Result<Vec<Message>, IpcError> {
     let mut left = usize::try_from(rows).unwrap_or(usize::MAX);
     let mut kept = Vec::new();
     for batch in decode(split)? {
@@ -162,7 +193,7 @@ fn encode(batch: &RecordBatch) -> Result<Split, IpcError> {
 }
 
 /// Encodes a schema as a message.
-pub(super) fn encode_schema(schema: &Schema) -> Result<Message, IpcError> {
+pub(in crate::results) fn encode_schema(schema: &Schema) -> Result<Message, IpcError> {
     let writer = StreamWriter::try_new(Vec::new(), schema)?;
     Ok(split(&writer.into_inner()?.into())?.schema)
 }

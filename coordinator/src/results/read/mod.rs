@@ -12,7 +12,7 @@ mod arrow;
 
 mod csv;
 mod cursor;
-mod ipc;
+pub(super) mod ipc;
 mod open;
 mod page;
 mod schema;

@@ -11,7 +11,7 @@ mod decimal;
 mod interval;
 mod json;
 mod text;
-mod variant;
+pub(super) mod variant;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ const DEEPEST: usize = 1_024;
 const CUT_SHORT: RenderError = RenderError::BadVariant("it is cut short");
 
 /// Writes a variant as JSON.
-pub(super) fn write_variant(
+pub(in crate::results) fn write_variant(
     out: &mut Vec<u8>,
     value: &[u8],
     metadata: &[u8],

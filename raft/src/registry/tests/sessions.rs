@@ -2,7 +2,7 @@
 
 use libra_proto::registry::command::Kind;
 use libra_proto::registry::*;
-use libra_proto::types::{Change, JobId, NodeId};
+use libra_proto::types::{Change, NodeId};
 
 use super::bench::*;
 use crate::registry::{IdempotentTarget, session_key};

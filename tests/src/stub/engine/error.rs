@@ -342,7 +342,7 @@ fn context(sql: &str, fragment: &str) -> Option<QueryContext> {
     let start = sql.find(fragment)?;
     Some(QueryContext {
         start_index: i32::try_from(start).ok()?,
-        stop_index: i32::try_from(start + fragment.len() - 1).ok()?,
+        stop_index: i32::try_from(start + fragment.len().checked_sub(1)?).ok()?,
         fragment: fragment.into(),
     })
 }

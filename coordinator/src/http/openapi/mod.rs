@@ -1,4 +1,10 @@
 //! The OpenAPI document, generated from the handlers and the models, and its page.
+//!
+//! **Invariant:** what holds for many routes (the forms of ids, what any route may answer) is said
+//! once here, not beside each handler.
+
+mod examples;
+mod parameters;
 
 use std::sync::Arc;
 
@@ -65,50 +71,71 @@ const ANYWHERE: [(&str, &str); 9] = [
     ("504", "It took too long"),
 ];
 
+/// Refusals that say when to try again.
+const RETRIED: [&str; 2] = ["429", "503"];
+
 /// The whole document.
 fn whole() -> openapi::OpenApi {
     let mut document = Document::openapi();
     let paths = &mut document.paths.paths;
+    for (path, item) in paths.iter_mut() {
+        for (method, operation) in operations(item) {
+            complete(path, method, operation);
+        }
+    }
     let short: Vec<_> = paths
         .iter()
         .filter_map(|(path, item)| short(path, item))
         .collect();
     paths.extend(short);
-    for item in paths.values_mut() {
-        for operation in operations(item) {
-            for (status, description) in ANYWHERE {
-                let responses = &mut operation.responses.responses;
-                responses
-                    .entry(status.to_owned())
-                    .or_insert_with(|| RefOr::T(problem(description)));
-            }
+    document
+}
+
+/// What the handler alone does not say.
+fn complete(path: &str, method: &str, operation: &mut Operation) {
+    for (status, description) in ANYWHERE {
+        let responses = &mut operation.responses.responses;
+        responses
+            .entry(status.to_owned())
+            .or_insert_with(|| RefOr::T(problem(description)));
+    }
+    for (status, response) in &mut operation.responses.responses {
+        if let (true, RefOr::T(response)) = (RETRIED.contains(&status.as_str()), response) {
+            let wait = openapi::HeaderBuilder::new()
+                .schema(Some(openapi::Object::with_type(openapi::Type::Integer)))
+                .description(Some("Seconds after which to try again"))
+                .build();
+            let headers = &mut response.headers;
+            headers.insert("Retry-After".to_owned(), RefOr::T(wait));
         }
     }
-    document
+    parameters::constrain(path, operation);
+    examples::put(path, method, operation);
 }
 
 /// A statement is found without its session too.
 fn short(path: &str, item: &PathItem) -> Option<(String, PathItem)> {
     let rest = path.strip_prefix("/api/v1/sessions/{sessionId}/statements/{jobId}")?;
     let mut item = item.clone();
-    for operation in operations(&mut item) {
+    for (_, operation) in operations(&mut item) {
         if let Some(parameters) = &mut operation.parameters {
             parameters.retain(|p| !matches!(p, RefOr::T(p) if p.name == "sessionId"));
         }
         let id = operation.operation_id.take().unwrap_or_default();
-        operation.operation_id = Some(format!("{id}_by_job"));
+        operation.operation_id = Some(format!("{id}ByJob"));
     }
     Some((format!("/api/v1/statements/{{jobId}}{rest}"), item))
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let all = [
-        &mut item.get,
-        &mut item.put,
-        &mut item.post,
-        &mut item.delete,
+        ("GET", &mut item.get),
+        ("PUT", &mut item.put),
+        ("POST", &mut item.post),
+        ("DELETE", &mut item.delete),
     ];
-    all.into_iter().flatten()
+    all.into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 fn problem(description: &str) -> openapi::Response {
