@@ -1,6 +1,6 @@
 //! The scheduler: it grants the slots of each endpoint to what waits in its pools.
 //!
-//! Under it there is one [`arbiter`] per endpoint, and under that one pool actor per pool. The
+//! Under it there is one arbiter per endpoint, and under that one pool actor per pool. The
 //! scheduler itself carries the registry's changes to whom they concern, and starts again what
 //! crashed. The rules are [`crate::fair`]'s; `apply` in the registry is the referee.
 //!

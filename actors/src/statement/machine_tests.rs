@@ -396,7 +396,7 @@ fn possible(action: &Action, choice: usize) -> Event {
             1 => Event::Arrived,
             _ => silent(),
         },
-        Action::ConfirmEpoch => Event::Owner(choice % 4 != 0),
+        Action::ConfirmEpoch => Event::Owner(!choice.is_multiple_of(4)),
         Action::Wait { .. } => Event::Waited,
         Action::Finish { .. } | Action::SessionLost { .. } | Action::Stop => Event::Waited,
     }

@@ -1,6 +1,6 @@
 //! The REST API and the actuator: the form of requests and answers, and nothing else.
 //!
-//! [`router`] makes the routes over a [`Service`]; [`serve`] runs them on a listener.
+//! [`router()`] makes the routes over a [`Service`]; [`serve()`] runs them on a listener.
 //!
 //! **Invariant:** no decision about sessions or statements is made here, and every error leaves as
 //! `application/problem+json`.

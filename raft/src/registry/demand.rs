@@ -72,7 +72,7 @@ impl Registry {
     }
 
     /// All that a pool of one endpoint is made of: its statements that wait or hold a slot, and
-    /// those among the newest [`RECENT_ENDS`] ends, which tell who was served last.
+    /// those among the newest `RECENT_ENDS` ends, which tell who was served last.
     #[must_use]
     pub fn backlog(&self, place: &Place) -> Vec<Standing> {
         let sessions = self.index.sessions.values();
