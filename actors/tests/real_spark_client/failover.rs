@@ -172,6 +172,20 @@ async fn real_poison_is_no_statement_of_a_user() {
     assert_eq!(spark.poison(&operation).await.unwrap(), Poisoned::Arrived);
 }
 
+/// A poison that was not released, by a crash, is found by the next owner's reattach.
+#[tokio::test]
+async fn real_what_a_poison_left_behind_is_no_result() {
+    let spark = open().await.spark;
+    let operation = id();
+    let poison = format!("SELECT 0 AS `libra-seal-{operation}`");
+    let sent = spark.execute(&operation, &poison, "").await.unwrap();
+    let error = read(sent).await.err().map(|error| error.kind);
+    assert_eq!(error, Some(SparkErrorKind::OperationAbandoned));
+    let found = spark.reattach(&operation, None).await.unwrap();
+    let error = read(found).await.err().map(|error| error.kind);
+    assert_eq!(error, Some(SparkErrorKind::OperationAbandoned));
+}
+
 #[tokio::test]
 async fn real_a_statement_survives_the_client_that_sent_it() {
     let opened = open().await;

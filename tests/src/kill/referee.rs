@@ -3,11 +3,15 @@
 //! **Invariant:** Libra is never asked. Executions are told apart by the marker in their code.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::harness::SparkRest;
+use crate::harness::{SparkRest, until_some};
 use crate::stub::process::StubProcess;
+
+/// How long a real Spark may take to list what it ran.
+const LISTED_WITHIN: Duration = Duration::from_secs(20);
 
 /// Who counts.
 #[derive(Debug)]
@@ -40,7 +44,11 @@ impl Referee {
         match self {
             Self::Stub(_) => Ok(()),
             Self::Spark { rest, known } => {
-                let all = rest.all_executions().await?;
+                // The list answers 404 when an old execution is dropped while it is being made.
+                let all = until_some("Spark's list of executions", LISTED_WITHIN, || async {
+                    Ok(rest.all_executions().await.ok())
+                })
+                .await?;
                 known.extend(all.into_iter().map(|e| (e.id, e.plan_description)));
                 Ok(())
             }
