@@ -10,6 +10,7 @@ mod result;
 mod session;
 mod statement;
 mod time;
+mod whole;
 
 pub use cluster::{ClusterView, NodeView};
 pub use pool::{PoolList, PoolView};

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
+use super::whole::{whole, whole_opt};
+
 /// The body of a submit.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -55,6 +57,7 @@ pub struct CreateSessionBody {
     pub user: Option<String>,
     /// After how many minutes without activity it is closed; 0 = never.
     #[schema(example = 30, maximum = 527040)]
+    #[serde(default, deserialize_with = "whole_opt")]
     pub timeout_minutes: Option<u64>,
 }
 
@@ -76,14 +79,17 @@ fn conf_schema() -> Schema {
 pub struct PutPoolBody {
     /// From 1.
     #[schema(example = 3, minimum = 1, maximum = 1000000)]
+    #[serde(deserialize_with = "whole")]
     pub weight: u64,
     /// From 0.
     #[schema(example = 4, maximum = 1000000)]
+    #[serde(deserialize_with = "whole")]
     pub min_share: u64,
     /// `FIFO` or `FAIR`.
     #[schema(example = "FAIR", pattern = "^(FIFO|FAIR)$")]
     pub scheduling_mode: String,
     /// The pool's own limit of running statements; no limit if it is left out.
     #[schema(minimum = 1, maximum = 1000000)]
+    #[serde(default, deserialize_with = "whole_opt")]
     pub max_running: Option<u64>,
 }
