@@ -12,8 +12,6 @@ use super::sides::{Direct, Taken, Through};
 use crate::harness::{Api, Libra};
 
 const SMALL: &str = "SELECT 1";
-const WORK: &str =
-    "SELECT count(*) FROM range(0, 300000, 1, 2) WHERE sha2(cast(id AS string), 256) > 'f'";
 /// The goals.
 const ADDED_MS: Goal = Goal::AtMost(10.0);
 const THROUGHPUT: Goal = Goal::AtLeast(0.97);
@@ -38,9 +36,8 @@ pub struct Options {
     /// Turns on each side for throughput and for the large result.
     #[arg(long, default_value_t = 5)]
     pub turns: usize,
-    /// What the clients run for throughput: by default about 100 ms of work on two idle cores, as
-    /// nobody puts a coordinator before a Spark for the sake of `SELECT 1`.
-    #[arg(long, default_value = WORK)]
+    /// What the clients run for throughput.
+    #[arg(long, default_value = SMALL)]
     pub statement: String,
     /// Seconds of one turn of throughput.
     #[arg(long = "seconds", default_value = "5", value_parser = seconds)]

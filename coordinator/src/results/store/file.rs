@@ -28,9 +28,9 @@ use super::scan::{self, Stop};
 /// Bytes stored at which it is time for a sync.
 const SYNC_AT: u64 = 2 << 20;
 
-/// Bytes that may be stored without being durable: with one batch on top of it still below the
-/// 10 MB that Spark can send again.
-const UNSYNCED_MOST: u64 = 6 << 20;
+/// Bytes that may be stored without being durable: with a batch of Spark's 4 MiB and the stream's
+/// window of 1 MiB on top of them still below the 10 MB that Spark can send again.
+const UNSYNCED_MOST: u64 = 4 << 20;
 
 /// Bytes that are gathered before they are written.
 const GATHERED_MOST: usize = 64 << 10;

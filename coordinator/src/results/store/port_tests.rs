@@ -146,7 +146,7 @@ async fn unsynced_bytes_are_bounded_and_become_durable_beside_the_appends() {
         };
         writer.append(&number.to_string(), part).await.unwrap();
         let stored = writer.stored();
-        assert!(appended - stored.bytes <= 6 << 20, "{stored:?}");
+        assert!(appended - stored.bytes <= 4 << 20, "{stored:?}");
         // What is said to be stored is there for whoever comes next.
         assert_eq!(stored.bytes, stored.rows * (500 << 10));
         seen += u64::from(stored.rows > 0);
