@@ -138,16 +138,18 @@ fn settings_of(config: &Config) -> Settings {
 }
 
 fn warn_of_other_pools(registry: &RaftRegistry, config: &Config) {
-    for wanted in &config.pools {
-        match registry.pool(&wanted.name) {
-            Some(present) if present != *wanted => tracing::warn!(
-                pool = wanted.name,
-                file = ?wanted,
-                registry = ?present,
-                "the pool differs from this node's file; the registry's holds"
-            ),
-            Some(_) | None => {}
-        }
+    let present = registry.pools();
+    let pairs = config.pools.iter().filter_map(|wanted| {
+        let present = present.iter().find(|pool| pool.name == wanted.name)?;
+        (present != wanted).then_some((wanted, present))
+    });
+    let (file, present): (Vec<_>, Vec<_>) = pairs.unzip();
+    if !file.is_empty() {
+        tracing::warn!(
+            ?file,
+            registry = ?present,
+            "pools differ from this node's file; the registry's hold"
+        );
     }
 }
 

@@ -1,8 +1,8 @@
-//! How the client's errors read to the statement machine.
+//! How what Spark says reads to the statement machine.
 
-use crate::spark::{SparkError, SparkErrorKind};
+use crate::spark::{OperationState, SparkError, SparkErrorKind};
 
-use super::machine::Failure;
+use super::machine::{Failure, KnownStatus};
 
 /// The failure that a Spark error stands for, from the point of view of one operation.
 pub(super) fn failure_of(error: SparkError) -> Failure {
@@ -21,5 +21,16 @@ pub(super) fn failure_of(error: SparkError) -> Failure {
         SparkErrorKind::Unreachable | SparkErrorKind::Unimplemented | SparkErrorKind::Protocol => {
             Failure::Unreachable(error.error.message)
         }
+    }
+}
+
+/// What the status of an operation tells.
+pub(super) fn known(status: Option<OperationState>) -> KnownStatus {
+    match status {
+        Some(OperationState::Running | OperationState::Terminating) => KnownStatus::Running,
+        Some(OperationState::Succeeded) => KnownStatus::Succeeded,
+        Some(OperationState::Failed) => KnownStatus::Failed,
+        Some(OperationState::Cancelled) => KnownStatus::Cancelled,
+        Some(OperationState::Unknown | OperationState::Unspecified) | None => KnownStatus::Unknown,
     }
 }

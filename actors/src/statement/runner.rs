@@ -12,14 +12,10 @@ use crate::failpoint;
 use crate::ports::{
     Appended, LiveBoard, Proposed, RegistryPort, ResultPart, ResultStorePort, ResultWriter,
 };
-use crate::spark::{
-    Body, OperationState, Poisoned, Response, ResponseStream, SparkError, SparkSession,
-};
+use crate::spark::{Body, Poisoned, Response, ResponseStream, SparkError, SparkSession};
 
-use super::failure::failure_of;
-use super::machine::{
-    Action, End, Event, Facts, Failure, Intents, KnownStatus, Limits, Machine, Now,
-};
+use super::failure::{failure_of, known};
+use super::machine::{Action, End, Event, Facts, Failure, Intents, Limits, Machine, Now};
 
 /// How often an interrupt is repeated while the stream goes on.
 const INTERRUPT_EVERY: Duration = Duration::from_secs(1);
@@ -50,6 +46,9 @@ pub(crate) enum Outcome {
     },
 }
 
+/// What came of sending an operation, or of attaching to it.
+type Sent = Result<ResponseStream, SparkError>;
+
 /// One statement being run.
 pub(crate) struct Runner {
     pub(crate) ports: Ports,
@@ -72,13 +71,27 @@ impl Runner {
     /// from there.
     pub(crate) async fn run(mut self) -> Outcome {
         let job = self.job();
-        let opened = self.ports.results.writer(job, self.epoch).await;
+        let opening = self.ports.results.writer(job, self.epoch);
+        // What surely was not sent yet is sent while the disk is at work.
+        let (opened, sent) = if self.fresh && !self.intents.borrow().any() {
+            let (opened, sent) = tokio::join!(opening, self.execute());
+            (opened, Some(sent))
+        } else {
+            (opening.await, None)
+        };
+        let opened = match opened {
+            Ok(writer) if sent.is_some() && writer.stored().begun => {
+                Err("its file holds responses although it was never sent".to_owned())
+            }
+            Ok(writer) => Ok(writer),
+            Err(error) => Err(error.to_string()),
+        };
         let outcome = match opened {
-            Ok(mut writer) => self.drive(writer.as_mut()).await,
-            Err(error) => {
+            Ok(mut writer) => self.drive(writer.as_mut(), sent).await,
+            Err(cause) => {
                 self.interrupt().await;
-                let end = End::Failed(ErrorClass::ResultLost.error(error.to_string()));
-                self.finish(end, None, false).await
+                let end = End::Failed(ErrorClass::ResultLost.error(cause));
+                self.finish(end, None, sent.is_some()).await
             }
         };
         self.ports.live.clear(job);
@@ -89,7 +102,8 @@ impl Runner {
         JobId(self.statement.job)
     }
 
-    async fn drive(&mut self, writer: &mut dyn ResultWriter) -> Outcome {
+    /// `sent` is what came of sending the operation, if that was done already.
+    async fn drive(&mut self, writer: &mut dyn ResultWriter, sent: Option<Sent>) -> Outcome {
         let stored = writer.stored();
         let mut machine = Machine::new(
             self.limits,
@@ -102,6 +116,11 @@ impl Runner {
         );
         let begun = Instant::now();
         let mut event = Event::Begin;
+        if let Some(sent) = sent
+            && machine.on(Event::Begin, self.now(begun)) == Action::Execute
+        {
+            event = self.read(sent, writer, &mut machine, begun).await;
+        }
         loop {
             machine.set_intents(*self.intents.borrow_and_update());
             let action = machine.on(event, self.now(begun));
@@ -148,13 +167,8 @@ impl Runner {
         let operation = &self.statement.operation_id;
         match action {
             Action::Execute => {
-                failpoint::hit("committed-not-sent");
-                let stream = self
-                    .spark
-                    .execute(operation, &self.statement.code, &self.statement.pool)
-                    .await;
-                failpoint::hit("sent-not-answered");
-                self.read(stream, writer, machine, begun).await
+                let sent = self.execute().await;
+                self.read(sent, writer, machine, begun).await
             }
             Action::Reattach => {
                 let last = writer.stored().last_response_id.clone();
@@ -192,6 +206,18 @@ impl Runner {
         }
     }
 
+    /// Sends the operation.
+    async fn execute(&self) -> Sent {
+        failpoint::hit("committed-not-sent");
+        let statement = &self.statement;
+        let sent = self
+            .spark
+            .execute(&statement.operation_id, &statement.code, &statement.pool)
+            .await;
+        failpoint::hit("sent-not-answered");
+        sent
+    }
+
     /// Waits; a new intent ends the wait early.
     async fn wait(&mut self, time: Duration, machine: &Machine) {
         let noted = machine.intents();
@@ -206,7 +232,7 @@ impl Runner {
 
     async fn read(
         &mut self,
-        stream: Result<ResponseStream, SparkError>,
+        stream: Sent,
         writer: &mut dyn ResultWriter,
         machine: &mut Machine,
         begun: Instant,
@@ -368,15 +394,5 @@ impl Runner {
         if let Ok(Err(error)) = timeout(BEST_EFFORT, call).await {
             tracing::debug!(job = %self.job(), %error, "operation not released; Spark drops it by itself");
         }
-    }
-}
-
-fn known(status: Option<OperationState>) -> KnownStatus {
-    match status {
-        Some(OperationState::Running | OperationState::Terminating) => KnownStatus::Running,
-        Some(OperationState::Succeeded) => KnownStatus::Succeeded,
-        Some(OperationState::Failed) => KnownStatus::Failed,
-        Some(OperationState::Cancelled) => KnownStatus::Cancelled,
-        Some(OperationState::Unknown | OperationState::Unspecified) | None => KnownStatus::Unknown,
     }
 }

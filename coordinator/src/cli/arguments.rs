@@ -23,7 +23,7 @@ pub(super) enum Command {
     Dev(DevArguments),
     /// Runs SQL on a coordinator; without -e, --file or input from a pipe it asks for statements.
     Sql(SqlArguments),
-    /// Shows pools, sessions and running statements, live.
+    /// Shows pools, sessions and running statements, live; q ends it.
     Top(TopArguments),
 }
 

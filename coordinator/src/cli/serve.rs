@@ -76,6 +76,7 @@ fn dev_code(error: &DevError) -> u8 {
         | DevError::InUse { .. }
         | DevError::Start { .. }
         | DevError::Install { .. }
+        | DevError::Download { .. }
         | DevError::InstallLocked { .. }
         | DevError::Spark { .. }
         | DevError::Rest { .. }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::{DevError, Environment};
+use super::{DevError, Environment, memory};
 
 /// Spark 4 needs it.
 const MIN_JAVA: u32 = 17;
@@ -43,7 +43,7 @@ pub(super) struct Found {
 /// # Errors
 /// With everything that is missing.
 pub(super) async fn check(plan: Plan<'_>, environment: &Environment) -> Result<Found, DevError> {
-    let memory = available_memory();
+    let memory = memory::available();
     let java = async {
         if !plan.starts_spark {
             return Ok(());
@@ -186,30 +186,6 @@ fn enough_disk(cache: &Path) -> Result<(), String> {
     ))
 }
 
-/// Memory that may still be taken: of the machine, and of the control group if that has less.
-fn available_memory() -> Option<u64> {
-    let machine = std::fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| meminfo_available(&text));
-    let group = |name: &str| {
-        let path = Path::new("/sys/fs/cgroup").join(name);
-        let text = std::fs::read_to_string(path).ok()?;
-        text.trim().parse::<u64>().ok()
-    };
-    let left = group("memory.max")
-        .zip(group("memory.current"))
-        .map(|(max, current)| max.saturating_sub(current));
-    [machine, left].into_iter().flatten().min()
-}
-
-fn meminfo_available(text: &str) -> Option<u64> {
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("MemAvailable:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib * 1024)
-}
-
 fn gigabytes(bytes: u64) -> String {
     format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10)
 }
@@ -242,10 +218,6 @@ mod tests {
         assert_eq!(python_version("3.11"), Some((3, 11)));
         assert_eq!(python_version("3"), None);
         assert!(python_version("3.9") < Some(MIN_PYTHON));
-        assert_eq!(
-            meminfo_available("MemTotal: 9 kB\nMemAvailable:  2048 kB\n"),
-            Some(2 << 20)
-        );
         assert_eq!(gigabytes(2_950_000_000), "2.9 GB");
     }
 

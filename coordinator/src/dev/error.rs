@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::install::DownloadError;
 use crate::config::ConfigError;
 use crate::run::RunError;
 
@@ -49,6 +50,13 @@ pub enum DevError {
         log: PathBuf,
         /// The last lines.
         tail: String,
+    },
+    /// pyspark cannot be downloaded.
+    #[error("downloading pyspark failed")]
+    Download {
+        /// Why.
+        #[source]
+        source: DownloadError,
     },
     /// Another start installs, and does not come to an end.
     #[error("another start of libra has been installing for {minutes} minutes; see {}", log.display())]

@@ -9,12 +9,12 @@
 
 mod checks;
 mod console;
-mod download;
 mod environment;
 mod error;
 mod guard;
 mod hints;
 mod install;
+mod memory;
 mod plugin;
 mod ports;
 mod session;
@@ -23,6 +23,7 @@ mod tables;
 
 pub use environment::Environment;
 pub use error::DevError;
+pub use install::DownloadError;
 pub use session::{DevOptions, dev, install_only};
 
 /// The version of Spark that `libra dev` runs, as PyPI names it.

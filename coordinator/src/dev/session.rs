@@ -8,7 +8,7 @@ use libra_proto::registry::Mode;
 use tokio::sync::oneshot;
 
 use super::checks::{self, Found, Plan};
-use super::console::Console;
+use super::console::{BesideBars, Console};
 use super::hints::{Hints, hints};
 use super::install::{self, Places, Pyspark};
 use super::plugin;
@@ -69,11 +69,14 @@ pub async fn dev(
     let console = Console::new();
     let mut shutdown = Box::pin(shutdown);
     let prepared = tokio::select! {
-        prepared = Box::pin(prepare(options, environment, console)) => prepared?,
-        () = &mut shutdown => return Ok(()),
+        prepared = Box::pin(prepare(options, environment, console)) => Some(prepared?),
+        () = &mut shutdown => None,
     };
-    let result = Box::pin(serve(&prepared, console, shutdown)).await;
-    result.map(|()| console.say("everything is stopped"))
+    if let Some(prepared) = prepared {
+        Box::pin(serve(&prepared, console, shutdown)).await?;
+    }
+    console.say("everything is stopped");
+    Ok(())
 }
 
 /// A configuration for this machine, and what it needs; nothing runs yet.
@@ -97,7 +100,7 @@ async fn prepare(
 ) -> Result<Prepared, DevError> {
     let mut loaded = Config::load(options.load)?;
     quiet(&mut loaded.config);
-    telemetry::init(&loaded.config.log);
+    telemetry::init_to(&loaded.config.log, || BesideBars);
     let data_lock = lock_data(&loaded.config.node.data_dir)?;
     let cache = cache(environment)?;
     let places = Places::in_cache(&cache);
@@ -206,17 +209,20 @@ async fn serve(
     console: Console,
     mut shutdown: impl Future<Output = ()> + Unpin,
 ) -> Result<(), DevError> {
-    let starting = Box::pin(start_spark(prepared, console));
-    let mut server = tokio::select! {
-        server = starting => server?,
-        () = &mut shutdown => return Ok(()),
+    let started = Box::pin(start_spark(prepared, console, &mut shutdown)).await?;
+    let Some(mut server) = started else {
+        return Ok(());
     };
     let result = coordinate(prepared, &mut server, console, shutdown).await;
     server.stop().await;
     result
 }
 
-async fn start_spark(prepared: &Prepared, console: Console) -> Result<Server, DevError> {
+async fn start_spark(
+    prepared: &Prepared,
+    console: Console,
+    shutdown: impl Future<Output = ()> + Unpin,
+) -> Result<Option<Server>, DevError> {
     let config = &prepared.loaded.config;
     let folder = config.node.data_dir.join("spark");
     let folder = std::path::absolute(&folder).unwrap_or(folder);
@@ -231,7 +237,7 @@ async fn start_spark(prepared: &Prepared, console: Console) -> Result<Server, De
         pools: &config.pools,
         conf: &config.spark.conf,
     };
-    spark::start(options, console).await
+    spark::start(options, console, shutdown).await
 }
 
 /// Runs the coordinator until `shutdown`, or until it or Spark ends.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::DevError;
 use super::console::Step;
+use crate::service::ErrorCode;
 
 /// Name, rows and definition of each table.
 const TABLES: [(&str, &str); 2] = [
@@ -37,6 +38,9 @@ const READY_LIMIT: Duration = Duration::from_secs(90);
 const TICK: Duration = Duration::from_millis(100);
 /// A statement of a fresh start may meet the end of the session that the last start left.
 const ATTEMPTS: u32 = 4;
+/// A shared session that was left on a port which is another's now fails, and is opened anew by the
+/// coordinator within seconds.
+const REOPEN_LIMIT: Duration = Duration::from_secs(30);
 
 /// The coordinator's REST API.
 pub(super) struct Rest {
@@ -123,12 +127,23 @@ impl Rest {
 
     async fn submit(&self, what: &str, session: &str, code: &str) -> Result<Value, DevError> {
         let url = format!("{}/api/v1/sessions/{session}/statements?wait=30", self.base);
-        let request = self.client.post(url).json(&json!({
-            "code": code,
-            "kind": "sql",
-            "description": "libra dev",
-        }));
-        answer(what, request).await
+        let failed = format!(r#""code":"{}""#, ErrorCode::SessionFailed.kind().name);
+        let deadline = Instant::now() + REOPEN_LIMIT;
+        loop {
+            let request = self.client.post(&url).json(&json!({
+                "code": code,
+                "kind": "sql",
+                "description": "libra dev",
+            }));
+            match answer(what, request).await {
+                Err(DevError::Rest { problem, .. })
+                    if problem.contains(&failed) && Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(TICK).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     async fn until_ended(&self, what: &str, mut statement: Value) -> Result<Value, DevError> {
@@ -166,5 +181,48 @@ fn rest(what: &str, e: &reqwest::Error) -> DevError {
     DevError::Rest {
         what: what.to_owned(),
         problem: e.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::post;
+
+    use super::*;
+
+    /// Refuses twice with a problem's code, then takes everything.
+    async fn refusing(code: &'static str) -> Rest {
+        let asked = Arc::new(AtomicU32::new(0));
+        let answer = move || {
+            let asked = asked.fetch_add(1, Ordering::SeqCst);
+            let (status, body) = match asked {
+                0 | 1 => (StatusCode::CONFLICT, json!({"code": code})),
+                _ => (StatusCode::OK, json!({"state": "succeeded"})),
+            };
+            async move { (status, axum::Json(body)) }
+        };
+        let router = Router::new().route("/api/v1/sessions/default/statements", post(answer));
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = listener.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Rest::new(&base).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_failed_session_is_waited_for_and_nothing_else() {
+        let submit = async |code| refusing(code).await.submit("t", "default", "x").await;
+        assert_eq!(
+            submit("session-failed").await.unwrap()["state"],
+            "succeeded"
+        );
+        let e = submit("session-closed").await.unwrap_err();
+        assert!(e.to_string().contains("409"), "{e}");
     }
 }

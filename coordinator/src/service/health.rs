@@ -74,6 +74,8 @@ impl Service {
         read.map_err(|_| "no leader answers")?;
         self.view(|registry| match registry.settings() {
             None => Err("the registry has no settings yet"),
+            // A statement would be refused for its pool.
+            Some(_) if registry.pools().next().is_none() => Err("the pools are not made yet"),
             Some(settings) if settings.mode() == Mode::Shared && !has_shared(registry) => {
                 Err("the shared session is not made yet")
             }

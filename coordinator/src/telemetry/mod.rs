@@ -1,7 +1,7 @@
 //! Log lines: to standard error, for people or as JSON, filtered by `libra.log.level`.
 //!
 //! **Invariant:** standard output stays free for what programs print, and nothing here reads the
-//! environment: the filter comes from the configuration.
+//! environment, but for whether the terminal wants colours: the filter comes from the configuration.
 
 use std::io;
 
@@ -14,19 +14,28 @@ use crate::config::{Log, LogFormat};
 
 /// Installs the process's subscriber; a second call changes nothing.
 pub fn init(log: &Log) {
-    let text = fmt::layer().with_writer(io::stderr);
+    init_to(log, io::stderr);
+}
+
+/// The same with another way to standard error.
+pub(crate) fn init_to<W>(log: &Log, to_stderr: W)
+where
+    W: for<'a> fmt::MakeWriter<'a> + Clone + Send + Sync + 'static,
+{
+    let text = fmt::layer().with_writer(to_stderr.clone());
     // Fields of a line and of its spans stand side by side, so that one name finds them all.
     let json = || {
         fmt::layer()
             .json()
             .flatten_event(true)
-            .with_writer(io::stderr)
+            .with_writer(to_stderr)
     };
     let registry = tracing_subscriber::registry().with(filter(log));
     // An error means that there is a subscriber already: a test's, or an embedder's.
     let _ = match log.format {
         LogFormat::Text => registry
-            .with(text.with_ansi(io::IsTerminal::is_terminal(&io::stderr())))
+            // On a terminal, unless NO_COLOR says otherwise.
+            .with(text.with_ansi(console::colors_enabled_stderr()))
             .try_init(),
         LogFormat::Json => registry.with(json()).try_init(),
     };

@@ -59,6 +59,9 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// What they come to.
     pub figures: Vec<Figure>,
+    /// The same for the eye, if the benchmark has a form of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
 }
 
 impl Report {
@@ -72,6 +75,7 @@ impl Report {
             load: vec![process::load()?],
             rows: Vec::new(),
             figures: Vec::new(),
+            tables: Vec::new(),
         })
     }
 
@@ -96,6 +100,11 @@ impl Report {
             value,
             unit,
         });
+    }
+
+    /// Adds text that is printed between rows and figures.
+    pub(super) fn table(&mut self, text: String) {
+        self.tables.push(text);
     }
 
     /// The values of one measure on one side, in order.
@@ -161,6 +170,9 @@ impl fmt::Display for Report {
                 "{measure}\t{turn}\t{side}\t{:.3} {}",
                 row.value, row.unit
             )?;
+        }
+        for table in &self.tables {
+            write!(f, "\n{table}")?;
         }
         writeln!(
             f,

@@ -10,12 +10,33 @@ use reqwest::Method;
 use reqwest::header::ACCEPT;
 use uuid::Uuid;
 
+use super::figures::median;
+use super::report::Report;
 use crate::harness::{Api, State, Statement, Submit};
 
 /// How long one statement, or one download, may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(900);
 
 const ARROW: &str = "application/vnd.apache.arrow.stream";
+
+/// Which side is measured first changes from turn to turn, so that none profits from its place.
+pub(super) fn order(turn: usize) -> [&'static str; 2] {
+    if turn.is_multiple_of(2) {
+        ["direct", "libra"]
+    } else {
+        ["libra", "direct"]
+    }
+}
+
+/// The median, over all turns, of what Libra reached in a turn to what direct reached in it.
+pub(super) fn ratio(report: &Report, measure: &str) -> f64 {
+    let (direct, libra) = (
+        report.values(measure, "direct"),
+        report.values(measure, "libra"),
+    );
+    let ratios: Vec<f64> = direct.iter().zip(&libra).map(|(d, l)| l / d).collect();
+    median(&ratios)
+}
 
 /// What came of a statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

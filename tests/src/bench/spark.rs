@@ -1,14 +1,31 @@
 //! `libra-bench spark`: what Libra costs, against Spark Connect itself, on one real server.
+//!
+//! # Why throughput has a statement of its own
+//!
+//! One client that runs one statement after the other gets `1 / t` of them per second directly, and
+//! `1 / (t + a)` through Libra, which adds `a` to each. The ratio is `t / (t + a)`. The goals are
+//! `a ≤ 10 ms` and a ratio `≥ 0.97`, so both can hold together only where
+//! `t ≥ 0.97 / 0.03 * 10 ms = 323 ms`: with `SELECT 1` at, say, `t = 18 ms`, an `a` that meets the
+//! first goal in full (10 ms) gives 0.64, and 0.97 would ask for `a ≤ 0.6 ms`, less than the disk
+//! takes to make one statement durable. So the goal of throughput is held with an aggregate whose
+//! size is found at the start so that it takes about 400 ms alone on one core; its time is printed.
+//!
+//! With more clients than cores latency is hidden, and what counts is processor time: Libra shares
+//! the machine with Spark, and the ratio is that of Spark's time per statement to the time of both.
+//!
+//! Throughput of `SELECT 1` is measured and printed all the same, without a goal, with the processor
+//! time that Libra takes for each.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::clients::{per_second, seconds};
+use super::clients::seconds;
 use super::figures::{median, quantile};
 use super::report::{Goal, Report};
-use super::sides::{Direct, Taken, Through};
+use super::sides::{Direct, Taken, Through, order, ratio};
+use super::throughput::Throughput;
+use super::work::Work;
 use crate::harness::{Api, Libra};
 
 const SMALL: &str = "SELECT 1";
@@ -21,8 +38,22 @@ const LATENCY: &str = "latency of SELECT 1";
 const DOWNLOAD: &str = "100 MB result";
 const FETCH: &str = "100 MB result, download alone";
 
+/// The arithmetic of the goals, for `--help`.
+pub(super) const EXPLAINED: &str = "\
+Goals: SELECT 1 takes at most 10 ms more at p50; throughput at least 0.97, and MB/s of a 100 MB
+result at least 0.9, of what Spark Connect gives directly. All is measured in turns on one server.
+
+Throughput is held to its goal with an aggregate that takes about 400 ms alone on one core; its size
+is found at the start, directly on Spark, and its time printed. One client gets t / (t + a) of direct
+throughput where a statement takes t and Libra adds a; with a = 10 ms that is 0.97 or more only from
+t = 323 ms on. With SELECT 1 at t = 18 ms, 10 ms make it 0.64, and 0.97 would ask for 0.6 ms: the two
+goals exclude each other there. Throughput of SELECT 1 is measured and printed too, without a goal,
+with the processor time that Libra takes per statement: with more clients than cores that, not
+latency, is what lowers the ratio. Libra has as many slots as there are clients at most.";
+
 /// How much is measured, and where.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_long_help = EXPLAINED)]
 pub struct Options {
     /// The Spark Connect server, `sc://host:port`.
     #[arg(long, env = "LIBRA_TEST_SPARK")]
@@ -36,9 +67,10 @@ pub struct Options {
     /// Turns on each side for throughput and for the large result.
     #[arg(long, default_value_t = 5)]
     pub turns: usize,
-    /// What the clients run for throughput.
-    #[arg(long, default_value = SMALL)]
-    pub statement: String,
+    /// What the clients run for the throughput that has a goal; an aggregate of about 400 ms on one
+    /// core if it is left out.
+    #[arg(long)]
+    pub statement: Option<String>,
     /// Seconds of one turn of throughput.
     #[arg(long = "seconds", default_value = "5", value_parser = seconds)]
     pub span: Duration,
@@ -57,7 +89,7 @@ pub struct Options {
 pub async fn run(options: &Options) -> Result<Report> {
     let mut report = Report::begin("spark")?;
     let direct = Direct::open(&options.remote).await?;
-    let mut started = None;
+    let (mut started, mut pid) = (None, None);
     let api = match &options.url {
         Some(url) => Api::new(url)?,
         None => {
@@ -67,18 +99,18 @@ pub async fn run(options: &Options) -> Result<Report> {
                 .set("libra.results.max-rows", options.rows.max(1))
                 .start()
                 .await?;
+            pid = libra.pid();
             started.insert(libra).api.clone()
         }
     };
     let bench = Bench {
         direct,
         through: Through::new(&api, "default"),
+        libra: pid,
     };
     bench.warm_up(options.samples.min(50)).await?;
     bench.latency(options.samples, &mut report).await?;
-    for clients in &options.clients {
-        bench.throughput(*clients, options, &mut report).await?;
-    }
+    bench.throughput(options, &mut report).await?;
     bench.large(options, &mut report).await?;
     bench.direct.close().await?;
     report.end()
@@ -87,15 +119,7 @@ pub async fn run(options: &Options) -> Result<Report> {
 struct Bench {
     direct: Direct,
     through: Through,
-}
-
-/// Which side is measured first changes from turn to turn, so that none profits from its place.
-fn order(turn: usize) -> [&'static str; 2] {
-    if turn.is_multiple_of(2) {
-        ["direct", "libra"]
-    } else {
-        ["libra", "direct"]
-    }
+    libra: Option<u32>,
 }
 
 impl Bench {
@@ -142,36 +166,32 @@ impl Bench {
         Ok(())
     }
 
-    async fn throughput(
-        &self,
-        clients: usize,
-        options: &Options,
-        report: &mut Report,
-    ) -> Result<()> {
-        let measure = format!("throughput at {clients} clients");
-        let statement: Arc<str> = options.statement.as_str().into();
-        for turn in 0..options.turns {
-            for side in order(turn) {
-                let reached = if side == "direct" {
-                    let (direct, statement) = (self.direct.clone(), Arc::clone(&statement));
-                    let run = move || {
-                        let (direct, statement) = (direct.clone(), Arc::clone(&statement));
-                        async move { direct.run(&statement).await.map(drop) }
-                    };
-                    per_second(clients, options.span, run).await?
-                } else {
-                    let (through, statement) = (self.through.clone(), Arc::clone(&statement));
-                    let run = move || {
-                        let (through, statement) = (through.clone(), Arc::clone(&statement));
-                        async move { through.run(&statement).await.map(drop) }
-                    };
-                    per_second(clients, options.span, run).await?
-                };
-                report.row(&measure, turn, side, reached, "statements/s");
+    async fn throughput(&self, options: &Options, report: &mut Report) -> Result<()> {
+        if options.turns == 0 {
+            return Ok(());
+        }
+        let work = match &options.statement {
+            Some(sql) => Work::timed(&self.direct, sql.clone()).await?,
+            None => Work::calibrated(&self.direct).await?,
+        };
+        let alone = format!("the work, alone and direct: {}", work.sql);
+        report.figure(alone, work.seconds * 1e3, "ms");
+        self.through.run(&work.sql).await?;
+        let throughput = Throughput {
+            direct: &self.direct,
+            through: &self.through,
+            libra: self.libra,
+            turns: options.turns,
+            span: options.span,
+        };
+        for (what, goal) in [
+            ((SMALL, SMALL), None),
+            (("the work", &*work.sql), Some(THROUGHPUT)),
+        ] {
+            for clients in &options.clients {
+                throughput.measure(what, *clients, goal, report).await?;
             }
         }
-        let ratio = ratio(report, &measure);
-        report.judge(format!("{measure}, Libra to direct"), ratio, "", THROUGHPUT);
         Ok(())
     }
 
@@ -179,6 +199,12 @@ impl Bench {
         let rows = options.rows;
         let sql =
             format!("SELECT id, id + 1 AS b, id + 2 AS c, id + 3 AS d FROM range(0, {rows}, 1, 4)");
+        if options.turns == 0 {
+            return Ok(());
+        }
+        // The first of its kind is compiled in Spark, on whichever side it comes.
+        self.direct.run(&sql).await?;
+        self.through.arrow(&sql, |_| Ok(())).await?;
         for turn in 0..options.turns {
             for side in order(turn) {
                 let begun = Instant::now();
@@ -194,6 +220,10 @@ impl Bench {
         }
         let fetched = median(&report.values(FETCH, "libra"));
         report.figure(FETCH, fetched, "MB/s");
+        for side in ["direct", "libra"] {
+            let reached = median(&report.values(DOWNLOAD, side));
+            report.figure(format!("{DOWNLOAD}, {side}"), reached, "MB/s");
+        }
         let ratio = ratio(report, DOWNLOAD);
         report.judge(format!("{DOWNLOAD}, Libra to direct"), ratio, "", BANDWIDTH);
         Ok(())
@@ -219,14 +249,4 @@ fn megabytes_per_second(taken: Taken, begun: Instant) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "far less than 2^52 bytes")]
     let bytes = taken.bytes as f64;
     bytes / 1e6 / begun.elapsed().as_secs_f64()
-}
-
-/// The median, over all turns, of what Libra reached in a turn to what direct reached in it.
-fn ratio(report: &Report, measure: &str) -> f64 {
-    let (direct, libra) = (
-        report.values(measure, "direct"),
-        report.values(measure, "libra"),
-    );
-    let ratios: Vec<f64> = direct.iter().zip(&libra).map(|(d, l)| l / d).collect();
-    median(&ratios)
 }

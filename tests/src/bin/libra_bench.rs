@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use libra_tests::bench::report::Report;
-use libra_tests::bench::{big, spark, stub};
+use libra_tests::bench::{big, spark, stub, table};
 
 /// Measures Libra.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Benchmark {
     Stub(stub::Options),
     /// One very large result, and many sessions at once, on a real server.
     Big(big::Options),
+    /// The guide's table of concurrent statements, on real servers of its own.
+    Table(table::Options),
 }
 
 #[tokio::main]
@@ -55,6 +57,7 @@ async fn measure(benchmark: &Benchmark) -> anyhow::Result<Report> {
         Benchmark::Spark(options) => spark::run(options).await,
         Benchmark::Stub(options) => stub::run(options).await,
         Benchmark::Big(options) => big::run(options).await,
+        Benchmark::Table(options) => Box::pin(table::run(options)).await,
     }
 }
 

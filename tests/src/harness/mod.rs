@@ -27,5 +27,5 @@ pub use marker::Marker;
 pub use ports::free_port;
 pub use process::{GroupProcess, Signal};
 pub use spark::{SharedSpark, SparkBuilder, SparkServer};
-pub use spark_rest::SparkRest;
+pub use spark_rest::{SparkRest, Work};
 pub use wait::{until, until_some};

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +16,8 @@ use super::wait::until;
 
 /// How far Spark's record may be behind.
 const RECORDED_WITHIN: Duration = Duration::from_secs(30);
+/// How Spark prints a moment, always in GMT.
+const TASK_TIME: &str = "%Y-%m-%dT%H:%M:%S%.fGMT";
 
 /// One SQL execution in Spark's own list.
 #[derive(Debug, Clone, Deserialize)]
@@ -50,6 +53,29 @@ struct Stage {
     stage_id: u64,
     #[serde(default)]
     scheduling_pool: String,
+    #[serde(default)]
+    num_tasks: u64,
+    /// Milliseconds.
+    #[serde(default)]
+    executor_run_time: u64,
+    /// Nanoseconds.
+    #[serde(default)]
+    executor_cpu_time: u64,
+    #[serde(rename = "firstTaskLaunchedTime")]
+    launched: Option<String>,
+}
+
+/// What the tasks of one statement did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// How many there were.
+    pub tasks: u64,
+    /// How long they held a core, summed.
+    pub run: Duration,
+    /// How much processor time they used, summed.
+    pub cpu: Duration,
+    /// When the first was launched.
+    pub first_task: DateTime<Utc>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -182,6 +208,32 @@ impl SparkRest {
     /// # Errors
     /// When the UI does not answer, or answers something else.
     pub async fn pools_of(&self, marker: Marker) -> Result<BTreeSet<String>> {
+        let stages = self.stages_of(marker).await?.into_iter();
+        Ok(stages.map(|stage| stage.scheduling_pool).collect())
+    }
+
+    /// What the tasks of the ended statement with this marker did; nothing while Spark has no
+    /// record of it.
+    ///
+    /// # Errors
+    /// When the UI does not answer, or answers something else.
+    pub async fn work_of(&self, marker: Marker) -> Result<Option<Work>> {
+        let stages = self.stages_of(marker).await?;
+        let launched = stages.iter().filter_map(|stage| stage.launched.as_deref());
+        let launched = launched.map(|at| Ok(NaiveDateTime::parse_from_str(at, TASK_TIME)?));
+        let launched: Vec<NaiveDateTime> = launched.collect::<Result<_>>()?;
+        let Some(first) = launched.iter().min() else {
+            return Ok(None);
+        };
+        Ok(Some(Work {
+            tasks: stages.iter().map(|stage| stage.num_tasks).sum(),
+            run: Duration::from_millis(stages.iter().map(|stage| stage.executor_run_time).sum()),
+            cpu: Duration::from_nanos(stages.iter().map(|stage| stage.executor_cpu_time).sum()),
+            first_task: first.and_utc(),
+        }))
+    }
+
+    async fn stages_of(&self, marker: Marker) -> Result<Vec<Stage>> {
         let app = self.application().await?;
         let executions = self.executions_of(marker).await?;
         let jobs: Vec<Job> = self.get(&format!("/{app}/jobs")).await?;
@@ -198,7 +250,6 @@ impl SparkRest {
         Ok(stages
             .into_iter()
             .filter(|stage| of_it.contains(&stage.stage_id))
-            .map(|stage| stage.scheduling_pool)
             .collect())
     }
 

@@ -1,6 +1,6 @@
-//! What a long queue costs: the time of a submit, and memory.
+//! What a long queue costs registry and scheduler, without consensus and disk: the time of a
+//! submit, and memory.
 
-use std::fmt;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,60 +23,28 @@ const SLOTS: u32 = 10;
 /// So many users share the queue.
 const USERS: usize = 20;
 /// So many submits are timed at a time.
-const TIMED: usize = 500;
-/// So often; the median counts.
-const RUNS: usize = 9;
+const TIMED: usize = 1_000;
+/// So often, after some runs that do not count.
+const RUNS: usize = 31;
+const WARM_UP: usize = 4;
+/// Turns of the runtime in which actors end what they have begun.
+const SETTLE: usize = 500;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The figures.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct QueueFigures {
-    /// How long the queue was.
-    pub queued: usize,
-    /// One submit while nothing was queued but what was just submitted: applied, and known to the
-    /// pool's actor.
-    pub submit_empty: Duration,
+    /// One submit while nothing was queued but what was just submitted: applied, and on its way to
+    /// the pool's actor. Means of runs, each beside that of the same place in `behind`.
+    pub empty: Vec<Duration>,
     /// One submit behind the whole queue.
-    pub submit_behind: Duration,
+    pub behind: Vec<Duration>,
     /// From the end of a statement to the start of the next, behind the whole queue.
     pub grant_behind: Duration,
     /// Bytes of a pool actor's queue per statement.
     pub queue_bytes: u64,
     /// Bytes of registry and scheduler together per statement, its text and record included.
     pub total_bytes: u64,
-}
-
-impl fmt::Display for QueueFigures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slower = self.submit_behind.as_secs_f64() / self.submit_empty.as_secs_f64();
-        writeln!(f, "queued statements               {:>10}", self.queued)?;
-        writeln!(
-            f,
-            "submit, empty queue             {:>10.1?}",
-            self.submit_empty
-        )?;
-        writeln!(
-            f,
-            "submit, behind all of them      {:>10.1?}",
-            self.submit_behind
-        )?;
-        writeln!(f, "  times slower                  {slower:>10.2}")?;
-        writeln!(
-            f,
-            "end to next start, behind all   {:>10.1?}",
-            self.grant_behind
-        )?;
-        writeln!(
-            f,
-            "pool actor, bytes per statement {:>10}",
-            self.queue_bytes
-        )?;
-        write!(
-            f,
-            "all of it, bytes per statement  {:>10}",
-            self.total_bytes
-        )
-    }
 }
 
 /// Measures with so many statements in the queue, in this process. Memory is read off the
@@ -91,25 +59,29 @@ pub async fn queue_figures(queued: usize) -> Result<QueueFigures> {
     let total_bytes = resident_bytes()?.saturating_sub(before) / queued.max(1) as u64;
     let mut behind = Vec::new();
     let mut empty = Vec::new();
-    for _ in 0..RUNS {
-        behind.push(submits(&registry, TIMED).await?);
+    for run in 0..WARM_UP + RUNS {
         let (fresh, _scheduler) = busy().await?;
-        empty.push(submits(&fresh, TIMED).await?);
+        // Another one is first in every run.
+        let (of_long, of_fresh) = if run % 2 == 0 {
+            let of_long = submits(&registry, TIMED).await?;
+            (of_long, submits(&fresh, TIMED).await?)
+        } else {
+            let of_fresh = submits(&fresh, TIMED).await?;
+            (submits(&registry, TIMED).await?, of_fresh)
+        };
+        if run >= WARM_UP {
+            behind.push(of_long);
+            empty.push(of_fresh);
+        }
     }
     let grant_behind = grants(&registry).await?;
     Ok(QueueFigures {
-        queued,
-        submit_empty: median(empty),
-        submit_behind: median(behind),
+        empty,
+        behind,
         grant_behind,
         queue_bytes: queue_bytes()?,
         total_bytes,
     })
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 /// A registry with every slot taken and nothing queued, and its scheduler.
@@ -134,7 +106,12 @@ async fn submits(registry: &Arc<MemoryRegistry>, count: usize) -> Result<Duratio
         // The actors of a node work meanwhile, and so they do here.
         yield_now().await;
     }
-    Ok(began.elapsed() / u32::try_from(count.max(1))?)
+    let took = began.elapsed();
+    // What is left to do is not to fall into what is timed next.
+    for _ in 0..SETTLE {
+        yield_now().await;
+    }
+    Ok(took / u32::try_from(count.max(1))?)
 }
 
 /// The mean time from an end to the next start.

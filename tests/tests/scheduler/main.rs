@@ -1,5 +1,5 @@
-//! The scheduler over the real registry in memory: slots are never lost or given twice, pools get
-//! their shares, and a restart changes nothing.
+//! The scheduler: slots are never lost or given twice, pools get their shares, and a restart
+//! changes nothing. Over the real registry in memory; `stack` through real coordinators.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -8,6 +8,7 @@ mod model;
 mod order;
 mod random;
 mod shares;
+mod stack;
 mod urgent;
 
 use std::sync::Arc;

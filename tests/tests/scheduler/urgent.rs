@@ -21,7 +21,8 @@ fn batches(registry: &MemoryRegistry) -> Vec<Vec<u64>> {
 
 #[tokio::test]
 async fn interactive_starts_with_the_next_free_slot_while_5000_wait() {
-    let pools = [pool("low-priority", 1, 1), pool("interactive", 2, 2)];
+    // By weight alone the second urgent statement would wait for a hundred others.
+    let pools = [pool("low-priority", 100, 1), pool("interactive", 1, 2)];
     let registry = registry(10, &pools);
     let _scheduler = scheduler(&registry).await;
     for _ in 0..5_010 {

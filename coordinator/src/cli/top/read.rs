@@ -1,5 +1,6 @@
 //! What `libra top` reads from a coordinator.
 
+use std::error::Error;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -19,6 +20,17 @@ pub(super) struct ReadError {
     url: String,
     #[source]
     source: reqwest::Error,
+}
+
+impl ReadError {
+    /// What was at the bottom of it, in few words.
+    pub(super) fn cause(&self) -> String {
+        let mut cause: &dyn Error = &self.source;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        cause.to_string()
+    }
 }
 
 /// A reader of one coordinator.
@@ -65,7 +77,7 @@ impl Reader {
             answer.json().await
         };
         answer.await.map_err(|source: reqwest::Error| ReadError {
-            url: url.clone(),
+            url: self.base.clone(),
             source: source.without_url(),
         })
     }

@@ -2,9 +2,12 @@
 //!
 //! PURE: what was read in, lines out.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, Utc};
-use console::{Alignment, measure_text_width, pad_str, truncate_str};
 use serde::Deserialize;
+
+use super::layout::{fit, share, table};
 
 /// Everything that is shown.
 #[derive(Debug, Clone)]
@@ -107,21 +110,23 @@ struct Progress {
 
 /// The picture in lines of at most `columns`, no more than `rows` of them.
 pub(super) fn draw(picture: &Picture, columns: usize, rows: usize) -> Vec<String> {
-    let mut lines = vec![head(picture)];
-    lines.extend(picture.trouble.as_ref().map(|why| format!("! {why}")));
-    for part in [pools(picture), sessions(picture), statements(picture)] {
+    let mut lines = vec![fit(&head(picture), columns)];
+    if let Some(why) = &picture.trouble {
+        let line = format!("! no answer since then: {why}");
+        lines.push(fit(&line, columns));
+    }
+    let parts = [pools(picture), sessions(picture), statements(picture)];
+    let parts = parts.map(|(head, rows, none)| table(head, &rows, none, columns));
+    let room = rows.saturating_sub(lines.len() + parts.len());
+    for part in share(parts.into(), room) {
         lines.push(String::new());
         lines.extend(part);
     }
-    let hidden = lines.len().saturating_sub(rows);
-    if hidden > 0 {
-        lines.truncate(rows.saturating_sub(1));
-        lines.push(format!("… {} lines more", hidden + 1));
-    }
-    let cut = |line: String| truncate_str(&line, columns, "…").into_owned();
-    lines.into_iter().map(cut).collect()
+    lines.truncate(rows);
+    lines
 }
 
+/// What is most asked for stands first: a narrow screen cuts the end.
 fn head(picture: &Picture) -> String {
     let Cluster {
         cluster_name,
@@ -132,17 +137,20 @@ fn head(picture: &Picture) -> String {
     let leader = leader.map_or_else(|| "no leader".to_owned(), |id| format!("leader {id}"));
     let sum = |count: fn(&Pool) -> u64| picture.pools.iter().map(count).sum::<u64>();
     format!(
-        "{cluster_name} at {}   {up} of {} nodes up, {leader}   {} running, {} queued   {} UTC",
-        picture.url,
-        nodes.len(),
+        "{cluster_name}   {} UTC   {} running, {} queued   {up} of {} nodes up, {leader}   {}",
+        picture.now.format("%H:%M:%S"),
         sum(|pool| pool.running),
         sum(|pool| pool.queued),
-        picture.now.format("%H:%M:%S")
+        nodes.len(),
+        picture.url,
     )
 }
 
-fn pools(picture: &Picture) -> Vec<String> {
-    let head = [
+/// Titles, cells, and what is said if there are none.
+type Part = (&'static [&'static str], Vec<Vec<String>>, &'static str);
+
+fn pools(picture: &Picture) -> Part {
+    let head = &[
         "POOL",
         ">RUNNING",
         ">QUEUED",
@@ -163,14 +171,18 @@ fn pools(picture: &Picture) -> Vec<String> {
             pool.scheduling_mode.clone(),
         ]
     });
-    table(&head, rows.collect())
+    (head, rows.collect(), "no pools")
 }
 
-fn sessions(picture: &Picture) -> Vec<String> {
-    let head = [
+/// Those in which most is going on first.
+fn sessions(picture: &Picture) -> Part {
+    let head = &[
         "SESSION", "STATE", ">RUNNING", ">QUEUED", ">TOTAL", ">NODE", "USER", "ENDPOINT",
     ];
-    let rows = picture.sessions.iter().map(|session| {
+    let mut sessions: Vec<&Session> = picture.sessions.iter().collect();
+    let busy = |session: &Session| (session.statements.running, session.statements.queued);
+    sessions.sort_by_key(|session| Reverse(busy(session)));
+    let rows = sessions.into_iter().map(|session| {
         vec![
             session.session_id.clone(),
             session.state.clone(),
@@ -182,30 +194,22 @@ fn sessions(picture: &Picture) -> Vec<String> {
             session.endpoint.clone(),
         ]
     });
-    table(&head, rows.collect())
+    (head, rows.collect(), "no sessions")
 }
 
-fn statements(picture: &Picture) -> Vec<String> {
-    let head = [
-        "STATEMENT",
-        ">SECONDS",
-        "TASKS",
-        "POOL",
-        "SESSION",
-        "USER",
-        "",
-        "CODE",
+fn statements(picture: &Picture) -> Part {
+    let head = &[
+        "JOB", ">TIME", "TASKS", "POOL", "SESSION", "USER", "", "CODE",
     ];
     let rows = picture.statements.iter().map(|statement| {
         let ran = statement.started_at.map(|at| picture.now - at);
-        let seconds = ran.map_or(0, |ran| ran.num_seconds().max(0));
         let tasks = statement.progress.as_ref().map_or_else(
             || "-".to_owned(),
             |tasks| format!("{}/{}", tasks.completed_tasks, tasks.total_tasks),
         );
         vec![
             statement.job_id.clone(),
-            seconds.to_string(),
+            clock(ran.map_or(0, |ran| ran.num_seconds().max(0))),
             tasks,
             statement.pool.clone(),
             statement.session_id.clone(),
@@ -214,7 +218,17 @@ fn statements(picture: &Picture) -> Vec<String> {
             one_line(&statement.code),
         ]
     });
-    table(&head, rows.collect())
+    (head, rows.collect(), "nothing runs")
+}
+
+/// Seconds as `m:ss`, or `h:mm:ss`.
+fn clock(seconds: i64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
 }
 
 fn sign(statement: &Statement) -> &'static str {
@@ -234,36 +248,9 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Columns as wide as what is in them; a head that begins with `>` is aligned to the right.
-fn table(head: &[&str], rows: Vec<Vec<String>>) -> Vec<String> {
-    let title = |head: &&str| head.trim_start_matches('>').to_owned();
-    let titles: Vec<String> = head.iter().map(title).collect();
-    let all: Vec<Vec<String>> = std::iter::once(titles).chain(rows).collect();
-    let width = |n: usize| {
-        let cells = all.iter().filter_map(|row| row.get(n));
-        cells
-            .map(|cell| measure_text_width(cell))
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(head).zip(&widths);
-        let cells = cells.map(|((cell, head), width)| {
-            let side = if head.starts_with('>') {
-                Alignment::Right
-            } else {
-                Alignment::Left
-            };
-            pad_str(cell, *width, side, None)
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    all.iter().map(line).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use console::measure_text_width;
     use serde_json::{Value, json};
 
     use super::*;
@@ -302,7 +289,7 @@ mod tests {
     #[test]
     fn the_picture() {
         let expected = "\
-libra at http://h:8080   2 of 3 nodes up, leader 2   6 running, 12 queued   00:01:30 UTC
+libra   00:01:30 UTC   6 running, 12 queued   2 of 3 nodes up, leader 2   http://h:8080
 
 POOL           RUNNING  QUEUED  WEIGHT  MINSHARE  MAX  ORDER
 default              1       0       1         2    -  FAIR
@@ -311,19 +298,65 @@ high-priority        5      12       3         4    8  FIFO
 SESSION  STATE  RUNNING  QUEUED  TOTAL  NODE  USER  ENDPOINT
 default  busy         6      12     99     1  ann   sc://h:15002
 
-STATEMENT  SECONDS  TASKS  POOL     SESSION  USER    CODE
-job-7           90  3/8    default  default  ann     SELECT 1 [2J";
+JOB    TIME  TASKS  POOL     SESSION  USER  CODE
+job-7  1:30  3/8    default  default  ann   SELECT 1 [2J";
         assert_eq!(draw(&picture(), 200, 100).join("\n"), expected);
+    }
+
+    #[test]
+    fn nothing_is_said_too() {
+        let mut picture = picture();
+        picture.sessions.clear();
+        picture.statements.clear();
+        let lines = draw(&picture, 80, 24);
+        assert_eq!(
+            lines[6],
+            "SESSION  STATE  RUNNING  QUEUED  TOTAL  NODE  USER  ENDPOINT"
+        );
+        assert_eq!(lines[7], "no sessions");
+        assert_eq!(lines.last().unwrap(), "nothing runs");
+    }
+
+    #[test]
+    fn times_are_short() {
+        for (seconds, text) in [
+            (0, "0:00"),
+            (61, "1:01"),
+            (3_599, "59:59"),
+            (3_661, "1:01:01"),
+        ] {
+            assert_eq!(clock(seconds), text);
+        }
+    }
+
+    #[test]
+    fn many_sessions_leave_room_for_statements() {
+        let mut picture = picture();
+        picture.sessions = vec![picture.sessions[0].clone(); 100];
+        let mut idle = picture.sessions[0].clone();
+        (idle.statements.running, idle.session_id) = (0, "idle".to_owned());
+        picture.sessions.insert(0, idle);
+        let lines = draw(&picture, 80, 24);
+        assert_eq!(lines.len(), 24);
+        assert!(lines.last().unwrap().starts_with("job-7"));
+        assert!(
+            !lines.iter().any(|line| line.starts_with("idle")),
+            "it is last"
+        );
+        assert!(lines.contains(&"… 88 more".to_owned()), "{lines:#?}");
     }
 
     #[test]
     fn it_fits_the_screen() {
         let mut picture = picture();
-        picture.trouble = Some("http://h:8080 does not answer".to_owned());
-        let lines = draw(&picture, 20, 5);
-        assert_eq!(lines.len(), 5);
-        assert!(lines.iter().all(|line| measure_text_width(line) <= 20));
-        assert!(lines[1].starts_with("! http://h:8080"));
-        assert_eq!(lines[4], "… 8 lines more");
+        picture.trouble = Some("Connection refused".to_owned());
+        for (columns, rows) in [(0, 0), (1, 1), (20, 5), (40, 10), (80, 24), (120, 40)] {
+            let lines = draw(&picture, columns, rows);
+            assert!(lines.len() <= rows, "{columns} x {rows}: {lines:#?}");
+            let fits = |line: &String| measure_text_width(line) <= columns;
+            assert!(lines.iter().all(fits), "{columns} x {rows}: {lines:#?}");
+        }
+        let lines = draw(&picture, 60, 24);
+        assert_eq!(lines[1], "! no answer since then: Connection refused");
     }
 }

@@ -4,11 +4,13 @@
 //! **Invariant:** the schema message once, Spark's own batch messages byte for byte, one end marker.
 //! Only a batch that a limit cut in its middle is encoded anew.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow_schema::Schema;
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::future::{MaybeDone, maybe_done};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, poll, stream};
 
 use super::cursor::{Cursor, Stored};
 use super::ipc::{self, IpcError, Message, Split};
@@ -29,25 +31,42 @@ impl ResultReader {
     ///
     /// The stream ends after its first error: when the file cannot be read.
     pub fn arrow_stream(&self) -> impl Stream<Item = Result<Bytes, ReadError>> + Send + use<> {
-        let reader = self.clone();
         let progress = Progress {
             cursor: Cursor::start(&self.inner),
             schema: None,
         };
-        let steps = stream::try_unfold(Some(progress), move |progress| {
+        let reader = self.clone();
+        let step = move |progress: Progress| {
             let reader = reader.clone();
-            async move {
-                let Some(progress) = progress else {
-                    return Ok(None);
-                };
-                let step = reader.run(move || progress.step()).await?;
-                Ok(Some(step))
-            }
+            let read = async move { reader.run(move || progress.step()).await };
+            maybe_done(read.boxed())
+        };
+        let first = step(progress);
+        let steps = stream::try_unfold(Some((first, step)), |next| async move {
+            let Some((mut reading, step)) = next else {
+                return Ok(None);
+            };
+            let Some(read) = taken(&mut reading).await else {
+                return Ok(None);
+            };
+            let (chunks, progress) = read?;
+            let Some(progress) = progress else {
+                return Ok(Some((chunks, None)));
+            };
+            // Begins now, and is there when these chunks have been sent.
+            let mut ahead = step(progress);
+            let _ = poll!(&mut ahead);
+            Ok(Some((chunks, Some((ahead, step)))))
         });
         steps
             .map_ok(|chunks| stream::iter(chunks).map(Ok))
             .try_flatten()
     }
+}
+
+async fn taken<F: Future + Unpin>(reading: &mut MaybeDone<F>) -> Option<F::Output> {
+    (&mut *reading).await;
+    Pin::new(reading).take_output()
 }
 
 impl Progress {

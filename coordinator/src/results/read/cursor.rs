@@ -2,7 +2,6 @@
 //!
 //! **Invariant:** at most one batch is read at a time, and it is held against its checksum first.
 
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -79,20 +78,18 @@ impl Cursor {
     }
 
     fn head(&self, at: u64) -> Result<([u8; HEAD_LEN], Head), ReadError> {
-        let mut bytes = [0; HEAD_LEN];
-        self.read(&mut bytes, at)?;
-        let head = Head::parse(&bytes)
-            .filter(|head| head.record_len() <= self.sealed.end - at)
-            .ok_or_else(|| self.bad_record(at))?;
-        Ok((bytes, head))
+        let bytes = self.read(at, HEAD_LEN)?;
+        bytes
+            .first_chunk()
+            .and_then(|bytes| Some((*bytes, Head::parse(bytes)?)))
+            .filter(|(_, head)| head.record_len() <= self.sealed.end - at)
+            .ok_or_else(|| self.bad_record(at))
     }
 
     fn payload(&self, at: u64, bytes: &[u8; HEAD_LEN], head: &Head) -> Result<Bytes, ReadError> {
         let length = usize::try_from(head.payload_len).map_err(|_| self.bad_record(at))?;
-        let mut id = vec![0; head.id_len];
-        self.read(&mut id, at + HEAD_LEN as u64)?;
-        let mut payload = vec![0; length];
-        self.read(&mut payload, at + head.payload_at())?;
+        let id = self.read(at + HEAD_LEN as u64, head.id_len)?;
+        let payload = self.read(at + head.payload_at(), length)?;
         let mut sum = format::checksum(bytes);
         sum.update(&id);
         sum.update(&payload);
@@ -102,8 +99,8 @@ impl Cursor {
         Ok(payload.into())
     }
 
-    fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), ReadError> {
-        let read = self.sealed.file.read_exact_at(bytes, at);
+    fn read(&self, at: u64, length: usize) -> Result<Vec<u8>, ReadError> {
+        let read = self.sealed.source.read(at, length);
         read.map_err(|error| self.sealed.io(&error))
     }
 

@@ -5,8 +5,9 @@
 //! - `ipc`: Arrow's messages, split without decoding, decoded without trusting.
 //! - `page`, `csv`, `arrow`: what goes out.
 //!
-//! **Invariant:** one batch in memory per reader; streams go on only when they are pulled; the same
-//! request gives the same bytes, however often and wherever it is read.
+//! **Invariant:** one batch in memory per reader, of a download of Arrow one more, which is read
+//! while the last is sent; streams go on only when they are pulled; the same request gives the same
+//! bytes, however often and wherever it is read.
 
 mod arrow;
 
@@ -25,8 +26,11 @@ use std::io;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use bytes::Bytes;
 use libra_proto::spark::data_type::StructField;
 use libra_proto::types::JobId;
+use rustix::buffer::spare_capacity;
+use rustix::io::{pread, retry_on_intr};
 use thiserror::Error;
 
 use super::render::{Cells, Column, RenderError};
@@ -82,7 +86,7 @@ pub struct ResultReader {
 #[derive(Debug)]
 struct Sealed {
     job: JobId,
-    file: File,
+    source: Source,
     /// Length of the file.
     end: u64,
     /// Rows that count: of the batch that holds the last one, more may be stored.
@@ -92,6 +96,41 @@ struct Sealed {
     columns: Vec<Column>,
     index: Arc<Index>,
     disk: Disk,
+}
+
+/// Where a sealed file's bytes are.
+#[derive(Debug)]
+enum Source {
+    File(File),
+    /// All of them, a few KB: reading them needs no disk.
+    Memory(Bytes),
+}
+
+impl Source {
+    /// Reads exactly so many bytes.
+    fn read(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        match self {
+            Self::File(file) => {
+                let mut bytes = Vec::with_capacity(length);
+                while bytes.len() < length {
+                    let from = at + bytes.len() as u64;
+                    // Without writing zeros first; the capacity may be more than was asked for.
+                    if retry_on_intr(|| pread(file, spare_capacity(&mut bytes), from))? == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+                bytes.truncate(length);
+                Ok(bytes)
+            }
+            Self::Memory(whole) => {
+                let part = usize::try_from(at)
+                    .ok()
+                    .and_then(|at| whole.get(at..at.checked_add(length)?))
+                    .ok_or(io::ErrorKind::UnexpectedEof)?;
+                Ok(part.to_vec())
+            }
+        }
+    }
 }
 
 impl ResultReader {
@@ -113,11 +152,14 @@ impl ResultReader {
         self.inner.truncated
     }
 
-    /// Runs blocking work on the open file.
+    /// Runs work on the open file where it may block.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
+        if let Source::Memory(_) = self.inner.source {
+            return work();
+        }
         let outcome = self.inner.disk.run(work).await;
         outcome.unwrap_or_else(|error| Err(self.inner.broken_off(&error)))
     }

@@ -1,7 +1,8 @@
 //! Opening a sealed file.
 //!
 //! **Invariant:** the whole file is read and hashed before the first byte of it is served, once as
-//! long as its index is remembered; later each record is still held against its own checksum.
+//! long as its index is remembered; later each record is still held against its own checksum. A small
+//! file that was just written is served from the memory it was hashed in.
 
 use std::fs::File;
 use std::io;
@@ -13,9 +14,10 @@ use libra_proto::spark::DataType;
 use libra_proto::types::{Epoch, JobId};
 use prost::Message;
 
-use super::{ReadError, ResultReader, Sealed};
+use super::{ReadError, ResultReader, Sealed, Source};
 use crate::results::render;
 use crate::results::store::ResultStore;
+use crate::results::store::cache::Known;
 use crate::results::store::format::Kind;
 use crate::results::store::index::Index;
 use crate::results::store::scan::{self, Scanned};
@@ -33,19 +35,11 @@ impl ResultStore {
         let schema = DataType::decode(manifest.schema.as_slice())
             .map_err(|error| damaged(job, format!("its schema in the manifest: {error}")))?;
         let fields = render::fields(schema);
-        let path = self.path(job, Epoch(manifest.epoch));
-        let known = self.cached(job, manifest);
-        let wanted = manifest.clone();
-        let opened = self.reads().run(move || open(&path, job, &wanted, known));
-        let (file, index) = opened.await.map_err(|error| ReadError::Io {
-            job,
-            cause: error.to_string(),
-        })??;
-        self.remember(job, manifest, Arc::clone(&index));
+        let (source, index) = self.source(job, manifest).await?;
         Ok(ResultReader {
             inner: Arc::new(Sealed {
                 job,
-                file,
+                source,
                 end: manifest.file_length,
                 rows: manifest.rows,
                 truncated: manifest.truncated,
@@ -55,6 +49,34 @@ impl ResultStore {
                 disk: self.reads().clone(),
             }),
         })
+    }
+
+    async fn source(
+        &self,
+        job: JobId,
+        manifest: &ResultManifest,
+    ) -> Result<(Source, Arc<Index>), ReadError> {
+        let known = match self.cached(job, manifest) {
+            Some(Known {
+                index,
+                whole: Some(bytes),
+            }) => return Ok((Source::Memory(bytes), index)),
+            Some(Known { index, whole: None }) => Some(index),
+            None => None,
+        };
+        let path = self.path(job, Epoch(manifest.epoch));
+        let wanted = manifest.clone();
+        let opened = self.reads().run(move || open(&path, job, &wanted, known));
+        let (file, index) = opened.await.map_err(|error| ReadError::Io {
+            job,
+            cause: error.to_string(),
+        })??;
+        let known = Known {
+            index: Arc::clone(&index),
+            whole: None,
+        };
+        self.remember(job, manifest, known);
+        Ok((Source::File(file), index))
     }
 }
 

@@ -1,16 +1,27 @@
-//! Places of batches of the files read lately, so that the next page need not read the whole file.
+//! What is known of the files written or read lately: places of batches, so that the next page need
+//! not read the whole file, and small files as a whole, so that their first page needs no disk.
 //!
-//! **Invariant:** an index is only found by the very manifest it was verified against.
+//! **Invariant:** it is only found by the very manifest it was verified against, and bytes are here
+//! only if they were hashed for that manifest as they were written.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use libra_proto::registry::ResultManifest;
 use libra_proto::types::JobId;
 
 use super::index::Index;
 
-/// Files remembered; an index is a few hundred KB at most.
+/// What is known of a sealed file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    pub(crate) index: Arc<Index>,
+    /// All its bytes, of a small one.
+    pub(crate) whole: Option<Bytes>,
+}
+
+/// Files remembered; an index is a few hundred KB at most, a small file a few KB.
 const MOST: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,26 +46,26 @@ impl Key {
 /// The files used last, the latest in front.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    entries: Mutex<VecDeque<(Key, Arc<Index>)>>,
+    entries: Mutex<VecDeque<(Key, Known)>>,
 }
 
 impl Cache {
-    pub(crate) fn get(&self, job: JobId, manifest: &ResultManifest) -> Option<Arc<Index>> {
+    pub(crate) fn get(&self, job: JobId, manifest: &ResultManifest) -> Option<Known> {
         let key = Key::new(job, manifest);
         self.with(|entries| {
             let at = entries.iter().position(|(other, _)| *other == key)?;
             let entry = entries.remove(at)?;
-            let index = Arc::clone(&entry.1);
+            let known = entry.1.clone();
             entries.push_front(entry);
-            Some(index)
+            Some(known)
         })
     }
 
-    pub(crate) fn put(&self, job: JobId, manifest: &ResultManifest, index: Arc<Index>) {
+    pub(crate) fn put(&self, job: JobId, manifest: &ResultManifest, known: Known) {
         let key = Key::new(job, manifest);
         self.with(|entries| {
             entries.retain(|(other, _)| *other != key);
-            entries.push_front((key, index));
+            entries.push_front((key, known));
             entries.truncate(MOST);
         });
     }
@@ -63,7 +74,7 @@ impl Cache {
         self.with(|entries| entries.retain(|(key, _)| key.job != job));
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut VecDeque<(Key, Arc<Index>)>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut VecDeque<(Key, Known)>) -> T) -> T {
         work(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -83,7 +94,7 @@ mod tests {
     fn keeps_the_latest_and_forgets_by_job() {
         let cache = Cache::default();
         for job in 0..=MOST as u64 {
-            cache.put(JobId(job), &manifest(1), Arc::default());
+            cache.put(JobId(job), &manifest(1), Known::default());
             assert!(cache.get(JobId(1), &manifest(1)).is_some() || job < 1);
         }
         assert!(

@@ -1,7 +1,7 @@
 //! One result file being written: blocking work.
 //!
 //! What is small is gathered first and written with the next large record, or the next sync: a small
-//! result is written once, as a whole.
+//! result is written once, as a whole, and stays at hand for whoever reads it right away.
 //!
 //! **Invariant:** bytes are only ever appended, and cut away only behind the last whole record; after
 //! a failed write or sync the file takes nothing more.
@@ -19,9 +19,9 @@ use libra_proto::types::{Epoch, JobId};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::Limits;
+use super::cache::Known;
 use super::contents::{self, Contents, Decision};
 use super::format::{self, BadHeader, HEAD_LEN, Head, Kind};
-use super::index::Index;
 use super::names;
 use super::scan::{self, Stop};
 
@@ -34,6 +34,9 @@ const UNSYNCED_MOST: u64 = 4 << 20;
 
 /// Bytes that are gathered before they are written.
 const GATHERED_MOST: usize = 64 << 10;
+
+/// Bytes up to which a file that was written at once stays in memory for its first readers.
+const AT_HAND_MOST: usize = 4 << 10;
 
 /// The longest damaged tail that may be cut away: what Spark has sent but can send again. A longer
 /// one is damage, not an unfinished write.
@@ -82,30 +85,29 @@ pub(crate) struct ResultFile {
     len: u64,
     /// The end of the file that is not written yet.
     gathered: Vec<u8>,
+    /// The whole file, if it was written at once.
+    whole: Option<Bytes>,
     /// Bytes stored since the last sync began.
     unsynced: u64,
     /// Bytes that a sync under way makes durable.
     syncing: u64,
-    name_synced: bool,
     failed: Option<StoreError>,
 }
 
 /// A sync of what was written so far, to be run beside further appends.
 pub(crate) struct Sync {
     file: Arc<File>,
-    /// The folder, if the file's name is not durable yet.
-    folder: Option<PathBuf>,
 }
 
 impl Sync {
     pub(crate) fn run(&self) -> io::Result<()> {
-        self.file.sync_data()?;
-        self.folder.as_deref().map_or(Ok(()), names::sync)
+        self.file.sync_data()
     }
 }
 
 impl ResultFile {
-    /// Opens or makes the file, cuts an unfinished tail away and makes the rest durable.
+    /// Opens or makes the file, cuts an unfinished tail away and makes the rest durable, and always
+    /// its name: Spark is at work meanwhile, and later there is one sync less to wait for.
     pub(crate) fn open(target: Target) -> Result<Open, StoreError> {
         let file = open_or_create(&target.path).map_err(|error| target.io(&error))?;
         match file.try_lock() {
@@ -126,9 +128,9 @@ impl ResultFile {
             hash: scanned.hash,
             len: scanned.good,
             gathered: Vec::new(),
+            whole: None,
             unsynced: 0,
             syncing: 0,
-            name_synced: false,
             failed: None,
             target,
         };
@@ -146,7 +148,7 @@ impl ResultFile {
         if self.len == 0 {
             let header = format::encode_header(self.target.job, self.target.epoch);
             self.write(&header)?;
-            return Ok(());
+            return self.sync_name();
         }
         let max_rows = self.target.limits.max_rows;
         if self.contents.rows > max_rows && !self.contents.cut {
@@ -154,7 +156,13 @@ impl ResultFile {
             self.record(Kind::Cut, &id, max_rows, &Bytes::new())?;
         }
         self.unsynced += 1;
-        self.sync()
+        self.sync()?;
+        self.sync_name()
+    }
+
+    fn sync_name(&mut self) -> Result<(), StoreError> {
+        let synced = self.target.path.parent().map_or(Ok(()), names::sync);
+        self.check(synced)
     }
 
     /// What is stored, whether durable or not.
@@ -188,17 +196,15 @@ impl ResultFile {
             return None;
         }
         (self.syncing, self.unsynced) = (written, self.unsynced - written);
-        let folder = self.target.path.parent().filter(|_| !self.name_synced);
         Some(Sync {
             file: Arc::clone(&self.file),
-            folder: folder.map(Path::to_owned),
         })
     }
 
     /// Takes note of a sync that has run.
     pub(crate) fn end_sync(&mut self, outcome: io::Result<()>) -> Result<(), StoreError> {
         self.check(outcome)?;
-        (self.syncing, self.name_synced) = (0, true);
+        self.syncing = 0;
         Ok(())
     }
 
@@ -222,7 +228,7 @@ impl ResultFile {
         })
     }
 
-    /// Makes everything stored durable, the file's name included.
+    /// Makes everything stored durable.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
         self.check_usable()?;
         self.write_gathered()?;
@@ -230,11 +236,6 @@ impl ResultFile {
             let synced = self.file.sync_data();
             self.check(synced)?;
             (self.unsynced, self.syncing) = (0, 0);
-        }
-        if !self.name_synced {
-            let synced = self.target.path.parent().map_or(Ok(()), names::sync);
-            self.check(synced)?;
-            self.name_synced = true;
         }
         Ok(())
     }
@@ -261,9 +262,12 @@ impl ResultFile {
         })
     }
 
-    /// Places of the batches written.
-    pub(crate) fn index(&self) -> Index {
-        self.contents.index.clone()
+    /// What a reader need not find out anew: places of the batches written, and of a small file all.
+    pub(crate) fn known(&self) -> Known {
+        Known {
+            index: Arc::new(self.contents.index.clone()),
+            whole: self.whole.clone(),
+        }
     }
 
     fn store(&mut self, id: &str, part: &ResultPart) -> Result<(), StoreError> {
@@ -302,6 +306,7 @@ impl ResultFile {
             self.write_gathered()?;
             let written = self.file.write_all_at(bytes, self.len);
             self.check(written)?;
+            self.whole = None;
         }
         self.hash.update(bytes);
         self.len += bytes.len() as u64;
@@ -314,7 +319,12 @@ impl ResultFile {
         let gathered = std::mem::take(&mut self.gathered);
         let at = self.len - gathered.len() as u64;
         let written = self.file.write_all_at(&gathered, at);
-        self.check(written)
+        self.check(written)?;
+        if !gathered.is_empty() {
+            let kept = at == 0 && gathered.len() <= AT_HAND_MOST;
+            self.whole = kept.then(|| Bytes::copy_from_slice(&gathered));
+        }
+        Ok(())
     }
 
     /// After a failure the kernel may have dropped what it could not write: never go on.

@@ -6,9 +6,9 @@
 //! - `file`, `writer`: appending, recovering, sealing.
 //!
 //! **Invariant:** all file work runs behind `disk::Disk`, never on an async thread; the folder
-//! decides what is stored, the only thing remembered beside it are places of batches.
+//! decides what is stored, all that is remembered beside it is what it held under a manifest.
 
-mod cache;
+pub(super) mod cache;
 mod contents;
 pub(super) mod disk;
 mod file;
@@ -33,10 +33,9 @@ use libra_actors::ports::{ResultStorePort, ResultWriter, StoreError};
 use libra_proto::registry::{Holder, ResultManifest};
 use libra_proto::types::{Epoch, JobId, NodeId};
 
-use cache::Cache;
+use cache::{Cache, Known};
 use disk::Disk;
 use file::Target;
-use index::Index;
 
 /// Writers' calls to the disk at once.
 const WRITES: usize = 16;
@@ -156,12 +155,12 @@ impl ResultStore {
         &self.inner.reads
     }
 
-    pub(super) fn cached(&self, job: JobId, manifest: &ResultManifest) -> Option<Arc<Index>> {
+    pub(super) fn cached(&self, job: JobId, manifest: &ResultManifest) -> Option<Known> {
         self.inner.cache.get(job, manifest)
     }
 
-    pub(super) fn remember(&self, job: JobId, manifest: &ResultManifest, index: Arc<Index>) {
-        self.inner.cache.put(job, manifest, index);
+    pub(super) fn remember(&self, job: JobId, manifest: &ResultManifest, known: Known) {
+        self.inner.cache.put(job, manifest, known);
     }
 
     fn holder(&self) -> Holder {

@@ -6,7 +6,6 @@
 //! as if it were durable: the kernel tells of a failure only once.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -180,9 +179,13 @@ impl ResultWriter for Writer {
     async fn seal(&mut self) -> Result<ResultManifest, StoreError> {
         self.settle().await?;
         let holder = self.store.holder();
-        let sealed = self.with(|file| Ok((file.seal(holder)?, file.index())));
-        let (manifest, index) = sealed.await?;
-        self.store.remember(self.job, &manifest, Arc::new(index));
+        let sealed = |file: &mut ResultFile| Ok((file.seal(holder)?, file.known()));
+        let (manifest, known) = match &mut self.file {
+            // Nothing is left for the disk to do.
+            Some(file) if file.is_synced() => sealed(file)?,
+            _ => self.with(sealed).await?,
+        };
+        self.store.remember(self.job, &manifest, known);
         Ok(manifest)
     }
 }

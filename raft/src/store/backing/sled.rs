@@ -90,14 +90,25 @@ impl Backing for SledBacking {
     }
 
     fn write(&self, batch: Batch) -> io::Result<()> {
-        let mut changes = sled::Batch::default();
-        for (key, value) in batch.into_changes() {
+        let mut changes = batch.into_changes();
+        // A batch makes sled write its buffer out twice, each time waking all its threads; a single
+        // change is all or nothing without one.
+        if changes.len() <= 1 {
+            let written = match changes.pop() {
+                Some((key, Some(value))) => self.db.insert(key, value),
+                Some((key, None)) => self.db.remove(key),
+                None => Ok(None),
+            };
+            return written.map(drop).map_err(io_error);
+        }
+        let mut together = sled::Batch::default();
+        for (key, value) in changes {
             match value {
-                Some(value) => changes.insert(key, value),
-                None => changes.remove(key),
+                Some(value) => together.insert(key, value),
+                None => together.remove(key),
             }
         }
-        self.db.apply_batch(changes).map_err(io_error)
+        self.db.apply_batch(together).map_err(io_error)
     }
 
     fn sync(&self) -> io::Result<()> {
