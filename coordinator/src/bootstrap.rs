@@ -52,7 +52,8 @@ pub(crate) async fn register(
         grpc: identity.grpc,
         store_uuid: identity.store_uuid,
         boot_id: Uuid::new_v4().to_string(),
-        registered_at_ms: 0,
+        feature_level: libra_raft::registry::FEATURE_LEVEL,
+        ..NodeRecord::default()
     };
     let register = command::Kind::RegisterNode(RegisterNode { node: Some(node) });
     propose(registry, "registering this node", register).await?;
@@ -134,6 +135,7 @@ fn settings_of(config: &Config) -> Settings {
         retention_statements: config.results.retention_statements,
         active_per_session: config.limits.statements_per_session,
         active_per_user: config.limits.statements_per_user,
+        result_replicas: config.results.replicas,
     }
 }
 

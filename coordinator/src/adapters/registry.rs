@@ -83,6 +83,7 @@ impl RegistryPort for RaftRegistry {
             proposed_at_ms: self.now_ms(),
             proposer_node: self.node.0,
             kind: Some(kind),
+            ..Command::default()
         };
         match self.handle.propose(command).await {
             Ok(applied) => match applied.result {

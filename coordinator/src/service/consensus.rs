@@ -157,6 +157,7 @@ impl Service {
             proposed_at_ms: now_ms(),
             proposer_node: self.inner.options.node_id.0,
             kind: Some(kind),
+            ..Command::default()
         }
     }
 }

@@ -57,7 +57,12 @@ pub(super) fn refused(rejection: &Rejection) -> ServiceError {
         | RejectionCode::IllegalTransition
         | RejectionCode::SettingsVersion
         | RejectionCode::NotIdle
-        | RejectionCode::Malformed => unexpected(rejection),
+        | RejectionCode::Malformed
+        | RejectionCode::StaleTerm
+        | RejectionCode::UnknownNode
+        | RejectionCode::StaleBoot
+        | RejectionCode::FeatureLevel
+        | RejectionCode::NoNode => unexpected(rejection),
     }
 }
 

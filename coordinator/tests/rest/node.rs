@@ -131,6 +131,7 @@ impl TestNode {
             proposed_at_ms: now_ms(),
             proposer_node: 1,
             kind: Some(kind),
+            ..Command::default()
         };
         let Applied { result } = self.raft.handle().propose(command).await.unwrap();
         match result.unwrap() {

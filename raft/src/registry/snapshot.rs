@@ -134,6 +134,7 @@ fn add(records: &mut Records, position: usize, record: SnapshotRecord) -> Result
             cleanup,
             "clean-up of",
         ),
+        Entity::Request(_) => Err(RestoreError::UnknownKind { position }),
     }
 }
 

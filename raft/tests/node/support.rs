@@ -55,6 +55,7 @@ fn command(kind: command::Kind) -> Command {
         proposed_at_ms: 1,
         proposer_node: 1,
         kind: Some(kind),
+        ..Command::default()
     }
 }
 

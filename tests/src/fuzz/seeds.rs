@@ -169,6 +169,7 @@ fn log() -> Vec<Command> {
         proposed_at_ms: at,
         proposer_node: 1,
         kind: Some(kind),
+        ..Command::default()
     };
     (1_000..).zip(kinds).map(command).collect()
 }

@@ -68,6 +68,7 @@ impl MemoryRegistry {
                 proposed_at_ms: inner.now_ms,
                 proposer_node: NODE.0,
                 kind: Some(kind.clone()),
+                ..Command::default()
             };
             let (index, mut changes) = (inner.registry.applied_index() + 1, Vec::new());
             let applied = inner.registry.apply(index, 1, &command, &mut changes);

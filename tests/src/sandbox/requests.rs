@@ -23,6 +23,7 @@ pub fn settings(slots: u32, order: SchedulingMode, version: u64) -> Kind {
             retention_statements: 100_000,
             active_per_session: 0,
             active_per_user: 0,
+            result_replicas: 1,
         }),
         expected_version: version,
     })

@@ -101,6 +101,13 @@ impl Step<'_> {
             Kind::Finish(command) => self.finish(command),
             Kind::CleanupDone(command) => self.cleanup_done(command),
             Kind::Retire(command) => self.retire(command),
+            Kind::NodeDown(_)
+            | Kind::DrainNode(_)
+            | Kind::RemoveNode(_)
+            | Kind::RaiseFeatureLevel(_)
+            | Kind::MoveSession(_)
+            | Kind::PutReplicas(_)
+            | Kind::PutHolders(_) => Err(malformed("command")),
         }
     }
 

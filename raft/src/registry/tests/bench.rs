@@ -48,6 +48,7 @@ impl Bench {
             proposed_at_ms: self.now,
             proposer_node: 1,
             kind: Some(kind),
+            ..Command::default()
         };
         self.changes.clear();
         let index = self.registry.applied_index() + 1;
@@ -152,6 +153,7 @@ pub(super) fn settings(mode: Mode, slots: u32) -> Settings {
         retention_statements: 20,
         active_per_session: 0,
         active_per_user: 0,
+        result_replicas: 1,
     }
 }
 

@@ -92,6 +92,7 @@ fn full_node() -> NodeRecord {
         store_uuid: "store".to_owned(),
         boot_id: "boot".to_owned(),
         registered_at_ms: 8,
+        ..NodeRecord::default()
     }
 }
 
@@ -237,6 +238,7 @@ fn full_statement() -> StatementRecord {
         idempotency_body_hash: vec![9],
         kind: "sql".to_owned(),
         endpoint: ENDPOINT.to_owned(),
+        ..StatementRecord::default()
     }
 }
 
@@ -273,6 +275,7 @@ fn command(kind: Kind) -> Command {
         proposed_at_ms: 1_700_000_000_000,
         proposer_node: 3,
         kind: Some(kind),
+        ..Command::default()
     }
 }
 

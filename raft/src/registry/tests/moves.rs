@@ -41,6 +41,7 @@ impl Move {
             proposed_at_ms: if self.luck == 11 { now / 2 } else { now },
             proposer_node: 1,
             kind: Some(self.kind(registry, fresh)),
+            ..Command::default()
         }
     }
 

@@ -14,6 +14,7 @@ fn command_entry(index: u64, code_bytes: usize) -> Entry {
         proposed_at_ms: 1,
         proposer_node: 2,
         kind: Some(command::Kind::Submit(submit)),
+        ..Command::default()
     };
     Entry::new_normal(log_id(3, index), Proposal(Arc::new(command)))
 }
