@@ -4,6 +4,7 @@
 //! - [`http`]: REST; over [`service`], which knows no HTTP.
 //! - [`results`]: the result store and how results are rendered.
 //! - [`adapters`]: the actors' ports over the registry; [`live`]: live signs of statements.
+//! - [`peer`]: what coordinators say to each other beside Raft.
 //! - [`run()`]: a coordinator from start to stop; what it does first is `bootstrap`, what it looks
 //!   after beside requests is `upkeep`; `pool_metrics` counts what happens in pools.
 //! - [`cli`], [`dev`], [`telemetry`]: the command, `libra dev`, logs.
@@ -21,6 +22,7 @@ pub mod dev;
 pub mod fuzz;
 pub mod http;
 pub mod live;
+pub mod peer;
 mod pool_metrics;
 pub mod results;
 mod run;

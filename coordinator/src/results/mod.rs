@@ -14,8 +14,9 @@ pub mod render;
 pub mod store;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
+pub(crate) use read::Serving;
 pub use read::{Page, ReadError, ResultReader};
 pub use render::{Column, RenderOptions};
 pub use store::{Limits, ResultStore, StoreOptions, StoredResult};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{ReadError, Sealed};
+use super::pull::Pull;
+use super::{ReadError, Sealed, Source};
 use crate::results::store::format::{self, HEAD_LEN, HEADER_LEN, Head, Kind};
 
 /// A batch as it is stored.
@@ -25,6 +26,7 @@ pub(super) struct Stored {
 pub(super) struct Cursor {
     sealed: Arc<Sealed>,
     at: u64,
+    pull: Pull,
 }
 
 impl Cursor {
@@ -33,6 +35,7 @@ impl Cursor {
         Self {
             sealed: Arc::clone(sealed),
             at: HEADER_LEN,
+            pull: Pull::default(),
         }
     }
 
@@ -41,6 +44,7 @@ impl Cursor {
         Self {
             sealed: Arc::clone(sealed),
             at: sealed.index.seek(row).unwrap_or(HEADER_LEN),
+            pull: Pull::default(),
         }
     }
 
@@ -60,24 +64,51 @@ impl Cursor {
 
     fn next_where(&mut self, wanted: impl Fn(&Head) -> bool) -> Result<Option<Stored>, ReadError> {
         while self.at < self.sealed.end {
-            let at = self.at;
-            let (bytes, head) = self.head(at)?;
-            self.at += head.record_len();
-            let counting = self.sealed.rows.saturating_sub(head.start).min(head.rows);
-            let counts = counting > 0 || head.rows == 0;
-            if head.kind == Kind::Batch && counts && wanted(&head) {
-                return Ok(Some(Stored {
-                    first: head.start,
-                    rows: head.rows,
-                    counting,
-                    data: self.payload(at, &bytes, &head)?,
-                }));
+            match self.record(self.at, &wanted) {
+                Ok((length, None)) => self.at += length,
+                Ok((length, stored)) => {
+                    self.at += length;
+                    return Ok(stored);
+                }
+                // What another node sent may be whole on a third.
+                Err(ReadError::Damaged { .. }) if self.turn_away() => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(None)
     }
 
-    fn head(&self, at: u64) -> Result<([u8; HEAD_LEN], Head), ReadError> {
+    /// The length of the record at `at`, and what it holds if that counts and is wanted.
+    fn record(
+        &mut self,
+        at: u64,
+        wanted: impl Fn(&Head) -> bool,
+    ) -> Result<(u64, Option<Stored>), ReadError> {
+        let (bytes, head) = self.head(at)?;
+        let counting = self.sealed.rows.saturating_sub(head.start).min(head.rows);
+        let counts = counting > 0 || head.rows == 0;
+        let stored = if head.kind == Kind::Batch && counts && wanted(&head) {
+            Some(Stored {
+                first: head.start,
+                rows: head.rows,
+                counting,
+                data: self.payload(at, &bytes, &head)?,
+            })
+        } else {
+            None
+        };
+        Ok((head.record_len(), stored))
+    }
+
+    /// Goes on with another node, if there is one left.
+    fn turn_away(&mut self) -> bool {
+        match &self.sealed.source {
+            Source::Remote(remote) => remote.turn_away(&mut self.pull),
+            Source::File(_) | Source::Memory(_) => false,
+        }
+    }
+
+    fn head(&mut self, at: u64) -> Result<([u8; HEAD_LEN], Head), ReadError> {
         let bytes = self.read(at, HEAD_LEN)?;
         bytes
             .first_chunk()
@@ -86,7 +117,12 @@ impl Cursor {
             .ok_or_else(|| self.bad_record(at))
     }
 
-    fn payload(&self, at: u64, bytes: &[u8; HEAD_LEN], head: &Head) -> Result<Bytes, ReadError> {
+    fn payload(
+        &mut self,
+        at: u64,
+        bytes: &[u8; HEAD_LEN],
+        head: &Head,
+    ) -> Result<Bytes, ReadError> {
         let length = usize::try_from(head.payload_len).map_err(|_| self.bad_record(at))?;
         let id = self.read(at + HEAD_LEN as u64, head.id_len)?;
         let payload = self.read(at + head.payload_at(), length)?;
@@ -99,8 +135,8 @@ impl Cursor {
         Ok(payload.into())
     }
 
-    fn read(&self, at: u64, length: usize) -> Result<Vec<u8>, ReadError> {
-        let read = self.sealed.source.read(at, length);
+    fn read(&mut self, at: u64, length: usize) -> Result<Vec<u8>, ReadError> {
+        let read = self.sealed.source.read(&mut self.pull, at, length);
         read.map_err(|error| self.sealed.io(&error))
     }
 

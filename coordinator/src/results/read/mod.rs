@@ -1,6 +1,7 @@
 //! Reading sealed results: pages of JSON, a stream of CSV, one stream of Arrow.
 //!
 //! - `open`: a file counts only if length and hash match its manifest.
+//! - `remote`, `pull`: a result that other nodes hold, read as it is needed; `serve`: their side.
 //! - `cursor`: batches one after the other, from any row on.
 //! - `ipc`: Arrow's messages, split without decoding, decoded without trusting.
 //! - `page`, `csv`, `arrow`: what goes out.
@@ -16,7 +17,10 @@ mod cursor;
 pub(super) mod ipc;
 mod open;
 mod page;
+mod pull;
+mod remote;
 mod schema;
+mod serve;
 
 #[cfg(test)]
 mod tests;
@@ -36,17 +40,22 @@ use thiserror::Error;
 use super::render::{Cells, Column, RenderError};
 use super::store::disk::{BrokenOff, Disk};
 use super::store::index::Index;
+use pull::Pull;
+use remote::Remote;
 
 pub use page::Page;
+pub(crate) use serve::Serving;
 
 /// A result that cannot be read here.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReadError {
-    /// This node does not hold the result: ask another holder.
-    #[error("the result of {job} is not stored here")]
+    /// This node does not hold the result, and none that does could be asked.
+    #[error("the result of {job} is not stored here{tried}")]
     NotHere {
         /// Whose result.
         job: JobId,
+        /// What came of asking other nodes, each after `; `.
+        tried: String,
     },
     /// What is stored is not what the manifest names: ask another holder.
     #[error("result file of {job} is damaged: {cause}")]
@@ -104,12 +113,15 @@ enum Source {
     File(File),
     /// All of them, a few KB: reading them needs no disk.
     Memory(Bytes),
+    /// On other nodes.
+    Remote(Remote),
 }
 
 impl Source {
-    /// Reads exactly so many bytes.
-    fn read(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
+    /// Reads exactly so many bytes; `pull` is where the one who reads is in a remote file.
+    fn read(&self, pull: &mut Pull, at: u64, length: usize) -> io::Result<Vec<u8>> {
         match self {
+            Self::Remote(remote) => remote.read(pull, at, length),
             Self::File(file) => {
                 let mut bytes = Vec::with_capacity(length);
                 while bytes.len() < length {

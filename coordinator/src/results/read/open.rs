@@ -1,5 +1,7 @@
 //! Opening a sealed file.
 //!
+//! What is not whole here is read from another holder, which does the same before it serves.
+//!
 //! **Invariant:** the whole file is read and hashed before the first byte of it is served, once as
 //! long as its index is remembered; later each record is still held against its own checksum. A small
 //! file that was just written is served from the memory it was hashed in.
@@ -23,10 +25,14 @@ use crate::results::store::index::Index;
 use crate::results::store::scan::{self, Scanned};
 
 impl ResultStore {
-    /// Opens a finished result for reading.
+    /// Opens a finished result for reading, from here or from another node that holds it.
     ///
     /// # Errors
-    /// When it is not stored here, or what is stored does not match the manifest.
+    /// When it is neither stored here nor to be had from another node within a few seconds, or what
+    /// is stored does not match the manifest.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
     pub async fn reader(
         &self,
         job: JobId,
@@ -35,7 +41,15 @@ impl ResultStore {
         let schema = DataType::decode(manifest.schema.as_slice())
             .map_err(|error| damaged(job, format!("its schema in the manifest: {error}")))?;
         let fields = render::fields(schema);
-        let (source, index) = self.source(job, manifest).await?;
+        let (source, index) = match self.source(job, manifest).await {
+            Ok(found) => found,
+            Err(here) => self.remote_source(job, manifest, here).await?,
+        };
+        let disk = match source {
+            Source::Remote(_) => self.remote_reads(),
+            Source::File(_) | Source::Memory(_) => self.reads(),
+        };
+        let disk = disk.clone();
         Ok(ResultReader {
             inner: Arc::new(Sealed {
                 job,
@@ -46,12 +60,13 @@ impl ResultStore {
                 columns: render::columns(&fields),
                 fields,
                 index,
-                disk: self.reads().clone(),
+                disk,
             }),
         })
     }
 
-    async fn source(
+    /// What of a sealed file is here.
+    pub(super) async fn source(
         &self,
         job: JobId,
         manifest: &ResultManifest,
@@ -91,7 +106,10 @@ fn open(
     known: Option<Arc<Index>>,
 ) -> Result<(File, Arc<Index>), ReadError> {
     let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => ReadError::NotHere { job },
+        io::ErrorKind::NotFound => ReadError::NotHere {
+            job,
+            tried: String::new(),
+        },
         _ => ReadError::Io {
             job,
             cause: error.to_string(),

@@ -48,6 +48,32 @@ impl Index {
         }
     }
 
+    /// The marks: rows and places.
+    pub(crate) fn marks(&self) -> (Vec<u64>, Vec<u64>) {
+        self.marks.iter().map(|mark| (mark.row, mark.at)).unzip()
+    }
+
+    /// An index of a sealed file out of its marks; `None` if they cannot be those of a file that
+    /// ends at `end`.
+    pub(crate) fn from_marks(rows: &[u64], places: &[u64], end: u64) -> Option<Self> {
+        if rows.len() != places.len() || rows.len() > MOST_MARKS {
+            return None;
+        }
+        let pairs = rows.iter().zip(places);
+        let marks: Vec<Mark> = pairs.map(|(row, at)| Mark { row: *row, at: *at }).collect();
+        let rising = marks
+            .iter()
+            .zip(marks.iter().skip(1))
+            .all(|(one, next)| one.row < next.row && one.at < next.at);
+        let inside = marks.last().is_none_or(|last| last.at < end);
+        let batches = marks.len() as u64;
+        (rising && inside).then_some(Self {
+            marks,
+            stride: 1,
+            batches,
+        })
+    }
+
     /// Where to begin looking for a row: a record at or before the one that holds it.
     pub(crate) fn seek(&self, row: u64) -> Option<u64> {
         let after = self.marks.partition_point(|mark| mark.row <= row);
@@ -77,6 +103,25 @@ mod tests {
         ] {
             assert_eq!(index.seek(row), Some(at), "row {row}");
         }
+    }
+
+    #[test]
+    fn goes_over_the_wire_and_nonsense_does_not() {
+        let mut index = Index::default();
+        for (row, at) in [(0, 100), (10, 200), (15, 300)] {
+            index.push(row, at);
+        }
+        let (rows, places) = index.marks();
+        assert_eq!(Index::from_marks(&rows, &places, 301), Some(index));
+        assert_eq!(
+            Index::from_marks(&rows, &places, 300),
+            None,
+            "behind the end"
+        );
+        assert_eq!(Index::from_marks(&rows, &places[1..], 400), None);
+        assert_eq!(Index::from_marks(&[1, 1], &[1, 2], 400), None, "not rising");
+        assert_eq!(Index::from_marks(&[1, 2], &[2, 2], 400), None, "not rising");
+        assert_eq!(Index::from_marks(&[], &[], 400), Some(Index::default()));
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,10 +37,14 @@ use cache::{Cache, Known};
 use disk::Disk;
 use file::Target;
 
+use crate::peer::Peers;
+
 /// Writers' calls to the disk at once.
 const WRITES: usize = 16;
 /// Readers' calls to the disk at once.
 const READS: usize = 16;
+/// Readers that wait for bytes from other nodes at once; they stand in nobody else's way.
+const REMOTE_READS: usize = 64;
 
 /// How much of a result is kept; beyond it the result is cut and says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +92,9 @@ struct Inner {
     options: StoreOptions,
     writes: Disk,
     reads: Disk,
+    remote_reads: Disk,
     cache: Cache,
+    peers: OnceLock<Peers>,
 }
 
 impl ResultStore {
@@ -108,9 +114,17 @@ impl ResultStore {
                 options,
                 writes,
                 reads: Disk::new(READS),
+                remote_reads: Disk::new(REMOTE_READS),
                 cache: Cache::default(),
+                peers: OnceLock::new(),
             }),
         })
+    }
+
+    /// Joins the store to those of the other nodes; only the first call counts. Before it, and
+    /// without it, the store is alone.
+    pub fn join(&self, peers: Peers) {
+        let _ = self.inner.peers.set(peers);
     }
 
     /// Removes all that is stored of a job, and says how many files that were. A reader that has
@@ -153,6 +167,14 @@ impl ResultStore {
 
     pub(super) fn reads(&self) -> &Disk {
         &self.inner.reads
+    }
+
+    pub(super) fn remote_reads(&self) -> &Disk {
+        &self.inner.remote_reads
+    }
+
+    pub(crate) fn peers(&self) -> Option<&Peers> {
+        self.inner.peers.get()
     }
 
     pub(super) fn cached(&self, job: JobId, manifest: &ResultManifest) -> Option<Known> {
