@@ -4,7 +4,7 @@
 
 use libra_actors::ports::{Proposed, RegistryPort};
 use libra_proto::registry::{
-    CreateSession, NodeRecord, PutSettings, RegisterNode, Rejection, SeedPools, Settings, command,
+    CreateSession, NodeRecord, PutSettings, RegisterNode, Rejection, RejectionCode, SeedPools, Settings, command,
 };
 use thiserror::Error;
 use uuid::Uuid;
@@ -37,21 +37,35 @@ pub enum BootstrapError {
 pub(crate) struct Identity {
     pub(crate) http: String,
     pub(crate) grpc: String,
-    pub(crate) store_uuid: String,
+    store_uuid: String,
+    /// Of this start of the process.
+    boot_id: String,
+}
+
+impl Identity {
+    /// The identity of one start.
+    pub(crate) fn new(http: String, grpc: String, store_uuid: String) -> Self {
+        Self {
+            http,
+            grpc,
+            store_uuid,
+            boot_id: Uuid::new_v4().to_string(),
+        }
+    }
 }
 
 /// Registers the node, and seeds settings and pools where the registry has none.
 pub(crate) async fn register(
     registry: &RaftRegistry,
     config: &Config,
-    identity: Identity,
+    identity: &Identity,
 ) -> Result<(), BootstrapError> {
     let node = NodeRecord {
         node_id: config.node.id.0,
-        http: identity.http,
-        grpc: identity.grpc,
-        store_uuid: identity.store_uuid,
-        boot_id: Uuid::new_v4().to_string(),
+        http: identity.http.clone(),
+        grpc: identity.grpc.clone(),
+        store_uuid: identity.store_uuid.clone(),
+        boot_id: identity.boot_id.clone(),
         feature_level: libra_raft::registry::FEATURE_LEVEL,
         ..NodeRecord::default()
     };
@@ -76,7 +90,6 @@ pub(crate) async fn ensure_shared_session(
         session_id: libra_raft::registry::SHARED_SESSION.to_owned(),
         user: "anonymous".to_owned(),
         endpoint: endpoint.to_owned(),
-        owner_node: registry.node_id().0,
         spark_session_id: Uuid::new_v4().to_string(),
         reopen: true,
         ..CreateSession::default()
@@ -84,7 +97,7 @@ pub(crate) async fn ensure_shared_session(
     match registry.propose(command::Kind::CreateSession(create)).await {
         Proposed::Applied(_) => Ok(()),
         Proposed::Rejected(rejection)
-            if rejection.code() == libra_proto::registry::RejectionCode::SessionTaken =>
+            if rejection.code() == RejectionCode::SessionTaken =>
         {
             Ok(())
         }
@@ -113,12 +126,17 @@ async fn put_settings(registry: &RaftRegistry, config: &Config) -> Result<(), Bo
         settings: Some(wanted),
         expected_version,
     };
-    propose(
-        registry,
-        "committing the settings",
-        command::Kind::PutSettings(put),
-    )
-    .await
+    let what = "committing the settings";
+    match registry.propose(command::Kind::PutSettings(put)).await {
+        // Another node was first; its settings hold.
+        Proposed::Rejected(rejection)
+            if !config.cluster.peers.is_empty()
+                && rejection.code() == RejectionCode::SettingsVersion =>
+        {
+            Ok(())
+        }
+        other => checked(what, other),
+    }
 }
 
 fn settings_of(config: &Config) -> Settings {

@@ -13,6 +13,7 @@
 //! sockets, and names axum.
 
 pub mod adapters;
+mod admin;
 pub mod bootstrap;
 pub mod cli;
 mod clock;
@@ -20,6 +21,7 @@ pub mod config;
 pub mod dev;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
+mod grpc;
 pub mod http;
 pub mod live;
 pub mod peer;

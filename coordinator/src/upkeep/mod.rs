@@ -15,7 +15,6 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::adapters::RaftRegistry;
 use crate::bootstrap;
-use crate::config::Config;
 use crate::results::ResultStore;
 use crate::service::Service;
 
@@ -37,14 +36,13 @@ impl Upkeep {
 
 /// Starts the upkeep.
 pub(crate) fn start(
-    config: &Config,
     service: Service,
     registry: RaftRegistry,
     results: ResultStore,
 ) -> Upkeep {
     let mut tasks = JoinSet::new();
     tasks.spawn(cleaner::run(registry.clone(), results));
-    if config.session.mode == Mode::Shared {
+    if registry.settings().map(|settings| settings.mode()) == Some(Mode::Shared) {
         tasks.spawn(keep_shared_session(registry, service));
     }
     Upkeep(tasks)

@@ -1,0 +1,146 @@
+//! The operator's gRPC service, `libra.admin.v1.Admin`, on every node alike.
+//!
+//! **Invariant:** it decides nothing: a change goes to the registry's group, which refuses what
+//! cannot be; every call may be repeated, and every wait is bounded by the group's own limits.
+
+mod convert;
+
+use libra_actors::ports::{Proposed, RegistryPort};
+use libra_proto::admin::admin_server::{Admin, AdminServer};
+use libra_proto::admin::{
+    AddNodeRequest, AddNodeResponse, ClusterStatusRequest, ClusterStatusResponse,
+    PromoteNodeRequest, PromoteNodeResponse, RemoveNodeRequest, RemoveNodeResponse,
+};
+use libra_proto::registry::{RejectionCode, RemoveNode, command};
+use libra_proto::types::NodeId;
+use libra_raft::Handle;
+use tonic::{Request, Response, Status};
+
+use crate::adapters::RaftRegistry;
+use crate::config::Address;
+use convert::{change_failed, member, outcome_unknown};
+
+/// The service of one node.
+#[derive(Clone)]
+pub(crate) struct AdminService {
+    handle: Handle,
+    registry: RaftRegistry,
+    cluster_name: String,
+}
+
+impl AdminService {
+    pub(crate) fn new(handle: Handle, registry: RaftRegistry, cluster_name: String) -> Self {
+        Self {
+            handle,
+            registry,
+            cluster_name,
+        }
+    }
+
+    /// The service for a server of gRPC.
+    pub(crate) fn into_server(self) -> AdminServer<Self> {
+        AdminServer::new(self)
+    }
+
+    fn members(&self) -> Vec<libra_proto::admin::Member> {
+        self.handle.status().members.into_iter().map(member).collect()
+    }
+
+    /// The registry forgets the node, and gives its sessions to others, before it leaves the group:
+    /// done the other way round, a failure in between would leave sessions with nobody.
+    async fn forget(&self, node: NodeId) -> Result<(), Status> {
+        let remove = command::Kind::RemoveNode(RemoveNode { node_id: node.0 });
+        match self.registry.propose(remove).await {
+            Proposed::Applied(_) => Ok(()),
+            Proposed::Rejected(rejection) if rejection.code() == RejectionCode::UnknownNode => {
+                Ok(())
+            }
+            Proposed::Rejected(rejection) => Err(Status::failed_precondition(format!(
+                "node {node}: refused by the registry: {:?}",
+                rejection.code()
+            ))),
+            Proposed::Unknown(reason) => Err(outcome_unknown(&reason)),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Admin for AdminService {
+    async fn cluster_status(
+        &self,
+        _request: Request<ClusterStatusRequest>,
+    ) -> Result<Response<ClusterStatusResponse>, Status> {
+        let status = self.handle.status();
+        let (applied_index, state_hash) = {
+            let registry = self.handle.view(libra_raft::registry::Registry::clone);
+            // Reads everything: not under the registry's lock.
+            let hashed = tokio::task::spawn_blocking(move || {
+                (registry.applied_index(), registry.state_hash())
+            });
+            hashed.await.map_err(|error| Status::internal(error.to_string()))?
+        };
+        Ok(Response::new(ClusterStatusResponse {
+            cluster_name: self.cluster_name.clone(),
+            node_id: status.node_id.0,
+            leader: status.leader.map_or(0, |leader| leader.0),
+            term: status.term,
+            applied_index,
+            state_hash,
+            members: self.members(),
+        }))
+    }
+
+    async fn add_node(
+        &self,
+        request: Request<AddNodeRequest>,
+    ) -> Result<Response<AddNodeResponse>, Status> {
+        let AddNodeRequest { node_id, address } = request.into_inner();
+        let node = node_of(node_id)?;
+        if address.parse::<Address>().is_err() {
+            let allowed = crate::config::InvalidAddress;
+            let problem = format!("address: `{address}` is not allowed, but: {allowed}");
+            return Err(Status::invalid_argument(problem));
+        }
+        let added = self.handle.add_learner(node, address).await;
+        added.map_err(|error| change_failed(&error))?;
+        let members = self.members();
+        Ok(Response::new(AddNodeResponse { members }))
+    }
+
+    async fn promote_node(
+        &self,
+        request: Request<PromoteNodeRequest>,
+    ) -> Result<Response<PromoteNodeResponse>, Status> {
+        let node = node_of(request.into_inner().node_id)?;
+        let promoted = self.handle.promote(node).await;
+        promoted.map_err(|error| change_failed(&error))?;
+        let members = self.members();
+        Ok(Response::new(PromoteNodeResponse { members }))
+    }
+
+    async fn remove_node(
+        &self,
+        request: Request<RemoveNodeRequest>,
+    ) -> Result<Response<RemoveNodeResponse>, Status> {
+        let node = node_of(request.into_inner().node_id)?;
+        let members = self.handle.status().members;
+        let voters = members.iter().filter(|member| member.voter);
+        if voters.clone().count() == 1 && voters.clone().all(|voter| voter.node_id == node) {
+            let problem = format!("node {node} is the last voter of its cluster");
+            return Err(Status::failed_precondition(problem));
+        }
+        self.forget(node).await?;
+        let removed = self.handle.remove(node).await;
+        removed.map_err(|error| change_failed(&error))?;
+        let members = self.members();
+        Ok(Response::new(RemoveNodeResponse { members }))
+    }
+}
+
+fn node_of(id: u64) -> Result<NodeId, Status> {
+    if id == 0 {
+        let problem = "node_id: `0` is not allowed, but: a number from 1";
+        return Err(Status::invalid_argument(problem));
+    }
+    Ok(NodeId(id))
+}

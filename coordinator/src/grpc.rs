@@ -1,0 +1,39 @@
+//! The gRPC listener: Raft, peers, administration, on one port.
+//!
+//! **Invariant:** it is served before this node is in a group, because forming one needs it; what
+//! each service takes and refuses is the service's own affair.
+
+use libra_raft::RaftService;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use crate::admin::AdminService;
+use crate::peer::{PeerService, listening};
+
+/// What is served.
+pub(crate) struct Services {
+    pub(crate) raft: RaftService,
+    pub(crate) peer: PeerService,
+    pub(crate) admin: AdminService,
+}
+
+/// Serves until `closing` is cancelled; then calls under way end before it does.
+pub(crate) fn start(
+    listener: TcpListener,
+    services: Services,
+    closing: CancellationToken,
+) -> JoinHandle<Result<(), tonic::transport::Error>> {
+    let router = listening(Server::builder())
+        .add_service(services.raft)
+        .add_service(services.peer.into_server())
+        .add_service(services.admin.into_server());
+    let incoming = TcpListenerStream::new(listener);
+    tokio::spawn(async move {
+        router
+            .serve_with_incoming_shutdown(incoming, closing.cancelled_owned())
+            .await
+    })
+}

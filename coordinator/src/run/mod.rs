@@ -1,0 +1,266 @@
+//! A coordinator from start to stop: the one place that puts the parts together.
+//!
+//! - `listeners`: its sockets. `options`: what each part is set to.
+//! - `start`: from an open registry to a node that may serve.
+
+mod listeners;
+mod options;
+mod start;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libra_actors::session::{self, DefaultConf};
+use libra_actors::spark::{ClientError, ClientOptions, Endpoint, EndpointError};
+use libra_actors::supervisor::{Node as Actors, NodeOptions, Policy};
+use libra_raft::{FormError, Formation};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::{RaftRegistry, RegisteredNodes};
+use crate::admin::AdminService;
+use crate::bootstrap::{BootstrapError, Identity};
+use crate::config::Config;
+use crate::grpc::{self, Services};
+use crate::http::{self, Metrics};
+use crate::live::Live;
+use crate::peer::{self, Caller, PeerOptions, PeerService, Peers};
+use crate::pool_metrics::PoolMetrics;
+use crate::results::ResultStore;
+use crate::service::Service;
+use crate::upkeep::{self, Probes, SessionLog};
+use listeners::Listeners;
+use start::Start;
+
+/// How long actors may take to stop.
+const ACTORS_LIMIT: Duration = Duration::from_secs(5);
+/// How long calls of other nodes may take to end.
+const GRPC_LIMIT: Duration = Duration::from_secs(5);
+/// How often it is looked whether this node has been removed from its cluster.
+const MEMBERSHIP_EVERY: Duration = Duration::from_millis(500);
+
+/// A coordinator that did not start, or could not go on.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// An address cannot be bound.
+    #[error("{key}: cannot listen at {address}")]
+    Listen {
+        /// The key that names it.
+        key: &'static str,
+        /// The address.
+        address: String,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An endpoint of `spark.remote` cannot be used.
+    #[error("spark.remote")]
+    Endpoint(#[from] EndpointError),
+    /// A client of an endpoint cannot be made.
+    #[error("spark.remote")]
+    Client(#[from] ClientError),
+    /// There is none.
+    #[error("spark.remote: no endpoint; at least one is needed")]
+    NoEndpoint,
+    /// The registry did not start.
+    #[error("the registry did not start")]
+    Registry(#[from] libra_raft::StartError),
+    /// A node alone did not become ready.
+    #[error("{what}: not within {limit:?}: {reason}")]
+    NotReady {
+        /// The limit.
+        limit: Duration,
+        /// What it was at.
+        what: &'static str,
+        /// What stood in the way last.
+        reason: String,
+    },
+    /// The cluster does not take this node, or has removed it.
+    #[error("joining the cluster")]
+    Form(#[from] FormError),
+    /// The folder of the results cannot be made.
+    #[error("the result store did not open")]
+    Results(#[source] std::io::Error),
+    /// The registry did not go along with the start.
+    #[error("starting")]
+    Bootstrap(#[from] BootstrapError),
+    /// The actors did not start.
+    #[error("the actors did not start")]
+    Actors(#[from] libra_actors::supervisor::StartError),
+    /// The node's own actors crash again and again.
+    #[error("the node's actors crash again and again; see the log")]
+    ActorsGaveUp,
+}
+
+/// Runs a coordinator until `shutdown` completes, then stops it in order: no new requests, those
+/// under way end, actors stop (statements go on in Spark), the registry is flushed.
+///
+/// # Errors
+/// When it cannot start, or cannot go on.
+///
+/// # Cancel safety
+/// Dropping it is like a kill: nothing acknowledged is lost.
+pub async fn run(
+    config: Config,
+    warnings: Vec<String>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    libra_actors::failpoint::configure();
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let endpoints = endpoints(&config)?;
+    let listeners = Listeners::bind(&config).await?;
+    let raft = libra_raft::Node::start(options::raft(&config, &listeners)).await?;
+    let served = serve(&config, endpoints, listeners, &raft, shutdown).await;
+    if let Err(error) = raft.shutdown().await {
+        tracing::error!(%error, "the registry was not flushed on the way out");
+    }
+    tracing::info!("stopped");
+    served
+}
+
+async fn serve(
+    config: &Config,
+    endpoints: Vec<Endpoint>,
+    listeners: Listeners,
+    raft: &libra_raft::Node,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let node = config.node.id;
+    let mut shutdown = pin!(shutdown);
+    let live = Live::default();
+    let store_uuid = raft.handle().status().store_uuid;
+    let results = ResultStore::open(options::results(config, store_uuid.clone()))
+        .await
+        .map_err(RunError::Results)?;
+    let probes = Probes::start(config, &endpoints);
+    let service = Service::start(
+        raft.handle(),
+        results.clone(),
+        live.clone(),
+        probes.shown.clone(),
+        options::service(config, &endpoints, &probes),
+    );
+    let registry = RaftRegistry::new(raft.handle(), node);
+    let caller = Caller {
+        cluster_name: config.cluster.name.clone(),
+        node_id: node,
+    };
+    let peers = Peers::new(
+        PeerOptions::new(caller.clone()),
+        RegisteredNodes::new(raft.handle()),
+    );
+    results.join(peers.clone());
+
+    let closing = CancellationToken::new();
+    let services = Services {
+        raft: raft.service(),
+        peer: PeerService::new(caller, results.clone(), live.clone(), closing.clone()),
+        admin: AdminService::new(raft.handle(), registry.clone(), config.cluster.name.clone()),
+    };
+    let mut grpc_server = grpc::start(listeners.grpc, services, closing.clone());
+    let metrics = prometheus::Registry::new();
+    let pool_metrics = PoolMetrics::new(&metrics, raft.handle());
+    let (stop_http, http_server) = start_http(config, listeners.http, service.clone(), metrics);
+
+    let session_log = SessionLog::new(raft.handle(), node);
+    let start = Start {
+        config,
+        raft,
+        service: &service,
+        registry: &registry,
+        probes: &probes,
+        identity: Identity::new(listeners.public_http, listeners.public_grpc, store_uuid),
+    };
+    let (http, grpc) = start.addresses();
+    let mut outcome = Ok(());
+    if start.until(shutdown.as_mut()).await? {
+        let mut upkeep = upkeep::start(service.clone(), registry.clone(), results.clone());
+        upkeep.also(session_log.run());
+        upkeep.also(peer::relay(peers, live.clone()));
+        match pool_metrics {
+            Ok(metrics) => upkeep.also(metrics.follow(raft.handle(), node)),
+            Err(error) => tracing::error!(%error, "metrics of pools could not be registered"),
+        }
+        let mut actors = Actors::start(NodeOptions {
+            registry: Arc::new(registry),
+            results: Arc::new(results),
+            live: Arc::new(live),
+            endpoints,
+            client: ClientOptions::default(),
+            conf: DefaultConf::new(config.spark.conf.clone()),
+            session: session::Options::default(),
+            restart: Policy::default(),
+        })
+        .await?;
+        tracing::info!(node_id = node.0, http, grpc, "ready");
+        outcome = tokio::select! {
+            () = shutdown => Ok(()),
+            _ = actors.ended() => Err(RunError::ActorsGaveUp),
+            error = removed(raft) => Err(error.into()),
+        };
+        tracing::info!("stopping");
+        service.drain();
+        if outcome.is_ok() {
+            actors.stop(ACTORS_LIMIT).await;
+        }
+    }
+    service.drain();
+    stop_http.send_replace(true);
+    // The server ends by its own grace; a panic in it has been logged where it happened.
+    let _ = http_server.await;
+    closing.cancel();
+    if tokio::time::timeout(GRPC_LIMIT, &mut grpc_server).await.is_err() {
+        grpc_server.abort();
+    }
+    outcome
+}
+
+/// Waits until the cluster has removed this node.
+async fn removed(raft: &libra_raft::Node) -> FormError {
+    let mut clock = interval(MEMBERSHIP_EVERY);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        let status = raft.handle().status();
+        if status.formation == Formation::Removed {
+            let node = status.node_id;
+            return FormError::Removed { node };
+        }
+    }
+}
+
+fn start_http(
+    config: &Config,
+    listener: TcpListener,
+    service: Service,
+    metrics: prometheus::Registry,
+) -> (watch::Sender<bool>, JoinHandle<std::io::Result<()>>) {
+    let options = options::http(config);
+    let router = http::router_with(service, options.clone(), Metrics::new(metrics));
+    let (stop, mut stopping) = watch::channel(false);
+    let server = tokio::spawn(async move {
+        let stopped = async {
+            // An error means that the sender is gone, and the server stops all the same.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        http::serve(listener, router, &options, stopped).await
+    });
+    (stop, server)
+}
+
+fn endpoints(config: &Config) -> Result<Vec<Endpoint>, RunError> {
+    let parsed = config
+        .spark
+        .remote
+        .iter()
+        .map(|remote| Endpoint::parse(remote.reveal()));
+    Ok(parsed.collect::<Result<_, _>>()?)
+}

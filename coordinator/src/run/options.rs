@@ -1,0 +1,70 @@
+//! What each part of a coordinator is set to, by the configuration.
+
+use libra_actors::spark::Endpoint;
+
+use super::listeners::Listeners;
+use crate::config::Config;
+use crate::http::HttpOptions;
+use crate::results::{Limits, StoreOptions};
+use crate::service::ServiceOptions;
+use crate::upkeep::Probes;
+
+pub(super) fn raft(config: &Config, listeners: &Listeners) -> libra_raft::Options {
+    let mut options = libra_raft::Options::new(
+        config.cluster.name.clone(),
+        config.node.id,
+        config.node.data_dir.join("raft"),
+    );
+    let peers = config.cluster.peers.iter();
+    options.peers = peers
+        .map(|(id, address)| (*id, address.to_string()))
+        .collect();
+    options.advertise.clone_from(&listeners.public_grpc);
+    options.heartbeat = config.cluster.heartbeat;
+    options.election_min = config.cluster.election_min;
+    options.election_max = config.cluster.election_max;
+    options
+}
+
+pub(super) fn results(config: &Config, store_uuid: String) -> StoreOptions {
+    StoreOptions {
+        dir: config.node.data_dir.join("results"),
+        node_id: config.node.id,
+        store_uuid,
+        limits: Limits {
+            max_rows: config.results.max_rows,
+            max_bytes: config.results.max_bytes,
+        },
+    }
+}
+
+pub(super) fn service(config: &Config, endpoints: &[Endpoint], probes: &Probes) -> ServiceOptions {
+    let names = endpoints
+        .iter()
+        .map(|endpoint| endpoint.name().to_owned())
+        .collect();
+    let mut options = ServiceOptions::new(config.node.id, config.cluster.name.clone(), names);
+    options.reachability = probes.reachability.clone();
+    options.code_bytes = config.limits.code_bytes;
+    // A long poll is a request in work, an event stream is an open stream: these are the limits.
+    let (requests, streams) = (
+        config.limits.concurrent_requests,
+        config.limits.open_streams,
+    );
+    options.max_waiters = requests.saturating_add(streams);
+    options.session_timeout = config.session.idle_timeout.unwrap_or_default();
+    options
+}
+
+pub(super) fn http(config: &Config) -> HttpOptions {
+    HttpOptions {
+        body_bytes: config.limits.body_bytes,
+        header_bytes: config.limits.header_bytes,
+        max_requests: config.limits.concurrent_requests,
+        max_streams: config.limits.open_streams,
+        request_deadline: config.limits.request_timeout,
+        stalled_reader: config.limits.stalled_reader,
+        cors_origins: config.http.cors_origins.clone(),
+        ..HttpOptions::default()
+    }
+}

@@ -1,0 +1,151 @@
+//! From an open registry to a node that may serve: in its group, caught up, registered.
+//!
+//! **Invariant:** each step may be done again, so that one whose outcome is unknown is repeated.
+//! Alone, a node that does not come so far says so and ends; with peers it waits for them and goes
+//! on saying what it waits for.
+
+use std::future::Future;
+use std::time::Duration;
+
+use libra_proto::registry::Mode;
+use libra_raft::{FormError, Handle, Node};
+use tokio::time::{Instant, sleep};
+
+use super::RunError;
+use crate::adapters::RaftRegistry;
+use crate::bootstrap::{self, BootstrapError, Identity};
+use crate::config::Config;
+use crate::service::Service;
+use crate::upkeep::Probes;
+
+/// How long a node alone may take to catch up with its own log.
+const ALONE_LIMIT: Duration = Duration::from_secs(60);
+/// How often a node with peers says what it waits for.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Patience of one step.
+struct Patience {
+    what: &'static str,
+    ends: Option<Instant>,
+    say_at: Instant,
+}
+
+impl Patience {
+    fn new(what: &'static str, config: &Config) -> Self {
+        let now = Instant::now();
+        Self {
+            what,
+            ends: config.cluster.peers.is_empty().then(|| now + ALONE_LIMIT),
+            say_at: now + SAY_EVERY,
+        }
+    }
+
+    /// A failure to be followed by another attempt, unless patience has ended.
+    async fn pause(&mut self, reason: &dyn std::fmt::Display) -> Result<(), RunError> {
+        let now = Instant::now();
+        if self.ends.is_some_and(|ends| ends <= now) {
+            return Err(RunError::NotReady {
+                limit: ALONE_LIMIT,
+                what: self.what,
+                reason: reason.to_string(),
+            });
+        }
+        if self.say_at <= now {
+            tracing::warn!(what = self.what, %reason, "waiting");
+            self.say_at = now + SAY_EVERY;
+        }
+        sleep(PAUSE).await;
+        Ok(())
+    }
+}
+
+/// What a start has to do with.
+pub(super) struct Start<'a> {
+    pub(super) config: &'a Config,
+    pub(super) raft: &'a Node,
+    pub(super) service: &'a Service,
+    pub(super) registry: &'a RaftRegistry,
+    pub(super) probes: &'a Probes,
+    pub(super) identity: Identity,
+}
+
+impl Start<'_> {
+    /// Where this node is reached: REST, gRPC.
+    pub(super) fn addresses(&self) -> (String, String) {
+        (self.identity.http.clone(), self.identity.grpc.clone())
+    }
+
+    /// Comes to where actors may be started; false if `shutdown` came first.
+    pub(super) async fn until(
+        self,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<bool, RunError> {
+        tokio::select! {
+            started = self.run() => started.map(|()| true),
+            () = shutdown => Ok(false),
+        }
+    }
+
+    async fn run(self) -> Result<(), RunError> {
+        self.formed().await?;
+        self.caught_up(&self.raft.handle()).await?;
+        self.registered().await?;
+        self.shared_session().await
+    }
+
+    async fn formed(&self) -> Result<(), RunError> {
+        let mut patience = Patience::new("being in the cluster", self.config);
+        loop {
+            match self.raft.formed(SAY_EVERY).await {
+                Ok(()) => return Ok(()),
+                Err(error @ FormError::TimedOut { .. }) => patience.pause(&error).await?,
+                Err(
+                    error @ (FormError::Refused { .. }
+                    | FormError::Removed { .. }
+                    | FormError::Stopped),
+                ) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Waits until this node has applied all that was ever acknowledged: actors that looked earlier
+    /// could take an old `running` statement for a new one.
+    async fn caught_up(&self, handle: &Handle) -> Result<(), RunError> {
+        let mut patience = Patience::new("catching up with the registry", self.config);
+        while let Err(error) = handle.read_index().await {
+            patience.pause(&error).await?;
+        }
+        Ok(())
+    }
+
+    async fn registered(&self) -> Result<(), RunError> {
+        let mut patience = Patience::new("registering", self.config);
+        loop {
+            match bootstrap::register(self.registry, self.config, &self.identity).await {
+                Err(error @ BootstrapError::Unknown { .. }) => patience.pause(&error).await?,
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    async fn shared_session(&self) -> Result<(), RunError> {
+        let mode = self.registry.settings().map(|settings| settings.mode());
+        if mode != Some(Mode::Shared) {
+            return Ok(());
+        }
+        if self.config.spark.remote.len() > 1 {
+            self.probes.first_look().await;
+        }
+        let endpoint = self.service.next_endpoint();
+        let endpoint = endpoint.map_err(|_| RunError::NoEndpoint)?;
+        let mut patience = Patience::new("making the shared session", self.config);
+        loop {
+            match bootstrap::ensure_shared_session(self.registry, &endpoint).await {
+                Err(error @ BootstrapError::Unknown { .. }) => patience.pause(&error).await?,
+                other => return Ok(other?),
+            }
+        }
+    }
+}
