@@ -6,6 +6,7 @@ const PROTOS: &[&str] = &[
     "spark/connect.proto",
     "libra/registry/v1/registry.proto",
     "libra/raft/v1/log.proto",
+    "libra/admin/v1/admin.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -4,6 +4,7 @@
 //! - [`registry`]: the records and commands of the replicated registry, which are also their
 //!   on-disk form.
 //! - [`raft_log`]: the on-disk form of the Raft log beneath the registry.
+//! - [`admin`]: what an operator asks of a cluster.
 //! - [`types`]: ids, legal state transitions, Libra's own error classes.
 //!
 //! **Invariant:** this crate depends on no other Libra crate and on no runtime: it opens no
@@ -38,4 +39,15 @@ pub mod registry {
 )]
 pub mod raft_log {
     tonic::include_proto!("libra.raft.v1");
+}
+
+/// The operator's service, package `libra.admin.v1`: generated.
+#[expect(
+    missing_docs,
+    unused_qualifications,
+    clippy::allow_attributes,
+    reason = "generated code; the .proto file carries the comments"
+)]
+pub mod admin {
+    tonic::include_proto!("libra.admin.v1");
 }
