@@ -5,7 +5,7 @@
 Standard input is a pipe that only the starter (`libra dev`) holds open: however the starter ends,
 kill -9 included, the pipe closes, and the command's whole group is asked to end (SIGTERM), and
 killed once GRACE_SECONDS are over. The command's output is appended to LOG_FILE. The exit status is
-that of the command, 128 + n if signal n ended it.
+that of the command, 128 + n if signal n ended it. The command's process id is printed once.
 
 Only the standard library, Python 3.9 and later.
 """
@@ -47,6 +47,11 @@ def main():
             start_new_session=True,
             preexec_fn=die_with_guard,
         )
+
+    try:
+        print(child.pid, flush=True)
+    except OSError:
+        pass  # Nobody wants to know.
 
     def end():
         signal_group(child.pid, signal.SIGTERM)

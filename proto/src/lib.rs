@@ -5,6 +5,7 @@
 //!   on-disk form.
 //! - [`raft_log`]: the on-disk form of the Raft log beneath the registry.
 //! - [`peer`]: what coordinators of one cluster say to each other beside Raft.
+//! - [`admin`]: what an operator asks of a cluster.
 //! - [`types`]: ids, legal state transitions, Libra's own error classes.
 //!
 //! **Invariant:** this crate depends on no other Libra crate and on no runtime: it opens no
@@ -50,4 +51,15 @@ pub mod raft_log {
 )]
 pub mod peer {
     tonic::include_proto!("libra.peer.v1");
+}
+
+/// The operator's service, package `libra.admin.v1`: generated.
+#[expect(
+    missing_docs,
+    unused_qualifications,
+    clippy::allow_attributes,
+    reason = "generated code; the .proto file carries the comments"
+)]
+pub mod admin {
+    tonic::include_proto!("libra.admin.v1");
 }

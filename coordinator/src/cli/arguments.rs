@@ -1,11 +1,12 @@
 //! The arguments, declared.
 
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::sql::Format;
-use crate::config::LoadOptions;
+use crate::config::{LoadOptions, Remote};
 
 /// Spark SQL for many, over REST: a cluster of coordinators in front of Spark Connect.
 #[derive(Debug, Parser)]
@@ -67,12 +68,19 @@ pub(super) enum Mode {
 pub(super) struct DevArguments {
     #[command(flatten)]
     pub(super) config: ConfigArguments,
-    /// Port of REST, on 127.0.0.1.
+    /// How many coordinators run; several make a cluster, each a process of its own.
+    #[arg(long, default_value = "1", value_parser = nodes)]
+    pub(super) nodes: NonZeroU8,
+    /// Port of REST, on 127.0.0.1; the first of several coordinators' ports, which follow each
+    /// other.
     #[arg(long)]
     pub(super) port: Option<u16>,
     /// Port of Spark Connect, on 127.0.0.1 [default: 15002].
     #[arg(long)]
     pub(super) spark_port: Option<u16>,
+    /// Uses this Spark Connect server (sc://host:port) instead of starting one.
+    #[arg(long, value_name = "URL", conflicts_with = "spark_port")]
+    pub(super) spark_remote: Option<Remote>,
     /// Where registry, results and Spark's files go.
     #[arg(long, value_name = "FOLDER")]
     pub(super) data_dir: Option<PathBuf>,
@@ -123,6 +131,14 @@ pub(super) struct TopArguments {
     /// Seconds between two pictures.
     #[arg(long, value_name = "SECONDS", default_value = "1")]
     pub(super) every: u32,
+}
+
+/// No more are of use on one machine.
+const MOST_NODES: u8 = 9;
+
+fn nodes(text: &str) -> Result<NonZeroU8, String> {
+    let number = text.parse().ok().filter(|n: &NonZeroU8| n.get() <= MOST_NODES);
+    number.ok_or_else(|| format!("allowed: 1 to {MOST_NODES}"))
 }
 
 impl ConfigArguments {
@@ -209,6 +225,15 @@ mod tests {
             "libra.session.mode=ISOLATED",
         ];
         assert_eq!(arguments.settings(), expected);
+        assert_eq!(arguments.nodes.get(), 1);
         assert_eq!(arguments.config.load_options().set, ["a=b"]);
+    }
+
+    #[test]
+    fn a_number_of_nodes_is_small_and_not_zero() {
+        for (text, good) in [("1", true), ("9", true), ("0", false), ("10", false), ("x", false)] {
+            let cli = Cli::try_parse_from(["libra", "dev", "--nodes", text]);
+            assert_eq!(cli.is_ok(), good, "{text}");
+        }
     }
 }

@@ -40,7 +40,9 @@ fn dev_options(arguments: DevArguments) -> DevOptions {
     let settings = arguments.settings();
     let DevArguments {
         config,
+        nodes,
         spark_port,
+        spark_remote,
         no_tables,
         ..
     } = arguments;
@@ -48,7 +50,9 @@ fn dev_options(arguments: DevArguments) -> DevOptions {
     load.set.extend(settings);
     DevOptions {
         load,
+        nodes,
         spark_port,
+        spark_remote,
         no_tables,
     }
 }
@@ -69,7 +73,7 @@ fn run_code(error: &RunError) -> u8 {
 
 fn dev_code(error: &DevError) -> u8 {
     match error {
-        DevError::Config(_) => USAGE,
+        DevError::Config(_) | DevError::OtherPeers { .. } => USAGE,
         DevError::Run(error) => run_code(error),
         DevError::Missing { .. }
         | DevError::Files { .. }
@@ -79,6 +83,9 @@ fn dev_code(error: &DevError) -> u8 {
         | DevError::Download { .. }
         | DevError::InstallLocked { .. }
         | DevError::Spark { .. }
+        | DevError::Node { .. }
+        | DevError::NoNodes
+        | DevError::PortOfNode { .. }
         | DevError::Rest { .. }
         | DevError::Interrupted => FAILED,
     }

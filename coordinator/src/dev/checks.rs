@@ -120,7 +120,11 @@ const PYTHON_PROBE: &str = "import sys\n\
     print('%d.%d' % sys.version_info[:2])\n\
     import venv, ensurepip";
 
-async fn python() -> Result<PathBuf, String> {
+/// A Python of the machine that an installation, and a guard, can use.
+///
+/// # Errors
+/// With what is missing.
+pub(super) async fn python() -> Result<PathBuf, String> {
     let (major, minor) = MIN_PYTHON;
     let help = "install it with venv and pip, such as python3 and python3-venv";
     let mut found = None;

@@ -1,5 +1,6 @@
 //! Why `libra dev` ended.
 
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -75,6 +76,39 @@ pub enum DevError {
         log: PathBuf,
         /// The last lines.
         tail: String,
+    },
+    /// A coordinator of a cluster ended before all were ready.
+    #[error("node {id} ended at its start ({status}); the end of {}:\n{tail}", log.display())]
+    Node {
+        /// Which.
+        id: u8,
+        /// How.
+        status: String,
+        /// Its log.
+        log: PathBuf,
+        /// The last lines.
+        tail: String,
+    },
+    /// All coordinators of a cluster have ended.
+    #[error("the last coordinator has ended")]
+    NoNodes,
+    /// The configuration knows nodes that are not started.
+    #[error("libra.cluster.peers names node {id}, and {nodes} nodes are started; remove it from the configuration, or start with other --nodes")]
+    OtherPeers {
+        /// How many are started.
+        nodes: NonZeroU8,
+        /// One that is not.
+        id: u64,
+    },
+    /// Nodes of an earlier start know each other by a port that is another's now.
+    #[error("port {port} is taken, and the others know node {id} of the cluster in {} by it; free it, or name another folder with --data-dir", path.display())]
+    PortOfNode {
+        /// The port.
+        port: u16,
+        /// Whose it was.
+        id: u8,
+        /// The cluster's data.
+        path: PathBuf,
     },
     /// It was asked to stop before it was done.
     #[error("interrupted")]

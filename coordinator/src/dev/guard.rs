@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
@@ -74,7 +75,7 @@ impl Program {
             .arg(&self.log)
             .args(&self.arguments)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             // Ctrl-C goes to the terminal's foreground group: the guard must not be in it.
             .process_group(0);
@@ -98,10 +99,25 @@ pub(super) struct Guarded {
     grace: Duration,
 }
 
+/// How long the guard may take to start the program.
+const START_LIMIT: Duration = Duration::from_secs(20);
 /// How much longer than the program's grace the guard itself may take.
 const GUARD_LIMIT: Duration = Duration::from_secs(5);
 
 impl Guarded {
+    /// The program's process id, once, as soon as it is started; `None` if it could not be, or it
+    /// was asked for before.
+    pub(super) async fn pid(&mut self) -> Option<u32> {
+        let mut lines = BufReader::new(self.guard.stdout.take()?).lines();
+        let line = timeout(START_LIMIT, lines.next_line()).await;
+        line.ok()?.ok()??.trim().parse().ok()
+    }
+
+    /// How the program has ended, if it has.
+    pub(super) fn ended(&mut self) -> Option<std::io::Result<ExitStatus>> {
+        self.guard.try_wait().transpose()
+    }
+
     /// Waits until the program has ended.
     ///
     /// # Cancel safety
@@ -213,9 +229,11 @@ mod tests {
             "echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600",
             started.display()
         );
-        let guarded = shell(&folder, &script).start().unwrap();
+        let mut guarded = shell(&folder, &script).start().unwrap();
         until("the program starts", || started.exists()).await;
         let pid = std::fs::read_to_string(&started).unwrap();
+        assert_eq!(guarded.pid().await, pid.trim().parse().ok());
+        assert!(guarded.ended().is_none());
         guarded.stop().await;
         assert!(!is_alive(pid.trim()));
     }

@@ -2,22 +2,27 @@
 //!
 //! In order: [`checks`] (everything that is missing, at once, before anything long), [`install`]
 //! (the pinned pyspark, which ships the whole server), [`plugin`] (what hands it Libra's pools),
-//! [`spark`] (the server, under a [`guard`] that ends it however this process ends), the coordinator in this process, [`tables`] of the
-//! guide, [`hints`] to paste.
+//! [`spark`] (the server, under a [`guard`] that ends it however this process ends), one coordinator
+//! in this process ([`single`]) or several, each a process under a guard of its own ([`cluster`]),
+//! [`tables`] of the guide, [`hints`] to paste.
 //!
 //! **Invariant:** nothing that it starts outlives it, and it listens on 127.0.0.1 only.
 
 mod checks;
+mod cluster;
 mod console;
 mod environment;
 mod error;
+mod first_steps;
 mod guard;
 mod hints;
 mod install;
 mod memory;
 mod plugin;
 mod ports;
+mod prepare;
 mod session;
+mod single;
 mod spark;
 mod tables;
 

@@ -29,6 +29,11 @@ impl Ports {
         port
     }
 
+    /// This port and no other; false if it is taken.
+    pub(super) fn take_exactly(&mut self, port: u16) -> bool {
+        !self.given.contains(&port) && is_free(port) && self.given.insert(port)
+    }
+
     fn any(&self) -> Option<u16> {
         // Ports stay bound while one is looked for that has not been given yet.
         let mut listeners = Vec::new();
@@ -62,8 +67,10 @@ mod tests {
         assert_ne!(first, wanted);
         let second = ports.take(first, "gRPC", console);
         assert_ne!(second, first, "no port is given twice");
+        assert!(!ports.take_exactly(wanted));
         drop(taken);
         assert_eq!(ports.take(wanted, "Spark", console), wanted);
+        assert!(!ports.take_exactly(wanted), "it is given");
         assert_ne!(ports.take(0, "Spark's UI", console), 0);
     }
 }

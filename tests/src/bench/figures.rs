@@ -1,7 +1,7 @@
 //! Figures made of samples. PURE.
 
 /// The sample below which `share` of all samples lie (nearest rank); 0 of none.
-pub(super) fn quantile(samples: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(samples: &[f64], share: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().saturating_sub(1);

@@ -22,3 +22,5 @@ mod process;
 mod sides;
 mod throughput;
 mod work;
+
+pub(crate) use figures::quantile;

@@ -58,9 +58,26 @@ pub struct LibraBuilder {
     settings: Vec<(String, String)>,
     env: Vec<(String, String)>,
     file: Option<String>,
+    /// How it is called in messages; `libra` if empty.
+    name: String,
+    grpc: Option<u16>,
 }
 
 impl LibraBuilder {
+    /// Calls it so in messages.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Gives it this gRPC port instead of one of its own choosing.
+    #[must_use]
+    pub fn grpc(mut self, port: u16) -> Self {
+        self.grpc = Some(port);
+        self
+    }
+
     /// Adds `--set key=value`.
     #[must_use]
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
@@ -102,11 +119,12 @@ impl LibraBuilder {
             std::fs::write(dir.path().join("application.yml"), yaml)?;
         }
         let http = free_port()?;
+        let grpc = self.grpc.map_or_else(free_port, Ok)?;
         Ok(Libra {
             process: None,
             api: Api::new(&format!("http://127.0.0.1:{http}"))?,
             http,
-            grpc: free_port()?,
+            grpc,
             builder: self,
             dir,
         })
@@ -138,21 +156,29 @@ impl Libra {
     /// When it runs already, ends, or is not ready within a minute; the error holds its log.
     pub async fn start(&mut self) -> Result<()> {
         self.spawn()?;
+        self.until_ready(READY_WITHIN).await
+    }
+
+    /// Waits until the running process is ready.
+    ///
+    /// # Errors
+    /// When it does not run, ends, or is not ready in time; the error holds its log.
+    pub async fn until_ready(&mut self, limit: Duration) -> Result<()> {
         let mut process = self.process.take().context("libra does not run")?;
-        let api = self.api.clone();
-        let ready = until_some("libra to be ready", READY_WITHIN, || {
+        let (api, name) = (self.api.clone(), self.name().to_owned());
+        let ready = until_some(&format!("{name} to be ready"), limit, || {
             let exited = process.exited();
-            let api = &api;
+            let (api, name) = (&api, &name);
             async move {
                 if let Some(status) = exited? {
-                    bail!("libra ended with {status}");
+                    bail!("{name} ended with {status}");
                 }
                 Ok(api.ready().await.then_some(()))
             }
         })
         .await;
         if let Err(error) = ready {
-            bail!("{error:#}; libra printed at last:\n{}", process.tail(60));
+            bail!("{error:#}; {name} printed at last:\n{}", process.tail(60));
         }
         self.process = Some(process);
         Ok(())
@@ -165,7 +191,7 @@ impl Libra {
     pub fn spawn(&mut self) -> Result<()> {
         ensure!(self.process.is_none(), "libra runs already");
         let log = self.dir.path().join("libra.log");
-        self.process = Some(GroupProcess::start("libra", self.command()?, &log)?);
+        self.process = Some(GroupProcess::start(self.name(), self.command()?, &log)?);
         Ok(())
     }
 
@@ -225,6 +251,29 @@ impl Libra {
         self.process.as_ref().map(GroupProcess::pid)
     }
 
+    /// Its gRPC port.
+    #[must_use]
+    pub fn grpc(&self) -> u16 {
+        self.grpc
+    }
+
+    fn name(&self) -> &str {
+        match self.builder.name.as_str() {
+            "" => "libra",
+            name => name,
+        }
+    }
+
+    /// Takes all of its data away, as a broken disk does.
+    ///
+    /// # Errors
+    /// When it runs, or a file cannot be removed.
+    pub fn wipe(&mut self) -> Result<()> {
+        ensure!(self.process.is_none(), "{} runs", self.name());
+        std::fs::remove_dir_all(self.data_dir())
+            .with_context(|| format!("wiping {}", self.data_dir().display()))
+    }
+
     /// Its data directory.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
@@ -276,7 +325,8 @@ impl Drop for Libra {
         if let Ok(log) = self.log() {
             let lines: Vec<&str> = log.lines().collect();
             let last = &lines[lines.len().saturating_sub(80)..];
-            eprintln!("--- libra printed at last:\n{}", last.join("\n"));
+            let name = self.name();
+            eprintln!("--- {name} printed at last:\n{}", last.join("\n"));
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Waiting for a condition, with a deadline.
 //!
-//! **Invariant:** the only sleep of the suites is here, between two looks.
+//! **Invariant:** the only sleep of the suites is here, between two looks, or where a given time is to pass.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// Time between two looks.
+/// Time between two looks, or where a given time is to pass.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Looks again and again until `look` gives a value, or `limit` is over.
@@ -45,6 +45,11 @@ where
         async { Ok(seen.await?.then_some(())) }
     })
     .await
+}
+
+/// Lets so much time pass: where time itself is what is waited for.
+pub async fn passed(time: Duration) {
+    tokio::time::sleep(time).await;
 }
 
 #[cfg(test)]

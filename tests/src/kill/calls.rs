@@ -11,6 +11,7 @@ use anyhow::Result;
 use reqwest::Method;
 
 use super::history::{Answer, Book, Reading, Seen, Span, Submitted};
+use super::targets::Targets;
 use super::work::{Wants, Work};
 use crate::harness::{Api, Problem, Reply, State, Statement, StatementList, Submit};
 
@@ -33,27 +34,34 @@ pub(super) enum Look {
 /// The API as one client uses it.
 #[derive(Debug, Clone)]
 pub(super) struct Calls {
-    pub(super) api: Api,
+    pub(super) targets: Targets,
+    pub(super) session: Arc<str>,
     pub(super) book: Book,
 }
 
 impl Calls {
-    async fn send(&self, request: reqwest::RequestBuilder) -> (Span, Result<Reply>) {
+    fn request(&self, method: Method, path: &str) -> (Api, reqwest::RequestBuilder) {
+        let api = self.targets.next();
+        (api.clone(), api.request(method, path))
+    }
+
+    async fn send(&self, (api, request): (Api, reqwest::RequestBuilder)) -> (Span, Result<Reply>) {
         let began = Instant::now();
-        let reply = self.api.send(request.timeout(ANSWER_WITHIN)).await;
+        let reply = api.send(request.timeout(ANSWER_WITHIN)).await;
         let ended = Instant::now();
         (Span { began, ended }, reply)
     }
 
     /// Submits once.
     pub(super) async fn submit(&self, work: &Arc<Work>) -> Answer {
-        let path = "sessions/default/statements?wait=0";
+        let path = format!("sessions/{}/statements?wait=0", self.session);
         let body = Submit::sql(work.code.clone());
-        let mut request = self.api.request(Method::POST, path).json(&body);
+        let (api, request) = self.request(Method::POST, &path);
+        let mut request = request.json(&body);
         if let Some(key) = &work.key {
             request = request.header("Idempotency-Key", key);
         }
-        let (span, reply) = self.send(request).await;
+        let (span, reply) = self.send((api, request)).await;
         let answer = answer(&reply);
         self.book.note(|history| {
             if let Ok(Some(statement)) = reply.as_ref().map(statement) {
@@ -73,7 +81,7 @@ impl Calls {
     /// Looks at a statement, for at most `wait` seconds until it ends.
     pub(super) async fn look(&self, job: &str, wait: u64) -> Look {
         let path = format!("statements/{job}?wait={wait}&rows=0");
-        let (span, reply) = self.send(self.api.request(Method::GET, &path)).await;
+        let (span, reply) = self.send(self.request(Method::GET, &path)).await;
         let Ok(reply) = reply else {
             return Look::Nothing;
         };
@@ -95,7 +103,7 @@ impl Calls {
     /// Looks at the newest statements of all clients; false without an answer.
     pub(super) async fn look_at_all(&self) -> bool {
         let (span, reply) = self
-            .send(self.api.request(Method::GET, "statements?limit=50"))
+            .send(self.request(Method::GET, "statements?limit=50"))
             .await;
         let list = reply.and_then(|reply| reply.json::<StatementList>(&[200]));
         let Ok(list) = list else { return false };
@@ -110,8 +118,8 @@ impl Calls {
 
     /// Asks for a cancel; true once that was acknowledged.
     pub(super) async fn cancel(&self, job: &str) -> bool {
-        let path = format!("sessions/default/statements/{job}/cancel");
-        let (span, reply) = self.send(self.api.request(Method::POST, &path)).await;
+        let path = format!("sessions/{}/statements/{job}/cancel", self.session);
+        let (span, reply) = self.send(self.request(Method::POST, &path)).await;
         let found = reply.ok().and_then(|reply| self.understood(&reply));
         let Some(found) = found else { return false };
         self.book.note(|history| {
@@ -124,8 +132,9 @@ impl Calls {
     /// Reads a result as Arrow and the head of it as JSON; false without both answers.
     pub(super) async fn read(&self, job: &str, wants: Option<&Wants>) -> bool {
         let path = format!("statements/{job}/result");
-        let arrow = self.api.request(Method::GET, &path).header("accept", ARROW);
-        let page = self.api.request(Method::GET, &format!("{path}?limit=20"));
+        let (api, request) = self.request(Method::GET, &path);
+        let arrow = (api, request.header("accept", ARROW));
+        let page = self.request(Method::GET, &format!("{path}?limit=20"));
         let rows = wants.and_then(|wants| match wants {
             Wants::Rows(rows) => Some(rows),
             Wants::Error(_) | Wants::Stop => None,

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::calls::Calls;
 use super::history::History;
@@ -52,6 +52,23 @@ pub(super) async fn all_statements(api: &Api) -> Result<Vec<Statement>> {
     }
 }
 
+/// Checks that a coordinator shows exactly these statements.
+///
+/// # Errors
+/// When it does not answer, or shows others.
+pub(super) async fn says_the_same(api: &Api, finals: &[Statement]) -> Result<()> {
+    let shown = all_statements(api).await?;
+    let differs = shown.iter().zip(finals).find(|(one, other)| one != other);
+    ensure!(
+        shown.len() == finals.len() && differs.is_none(),
+        "{} shows {} statements, not {}; the first that differs: {differs:?}",
+        api.base(),
+        shown.len(),
+        finals.len()
+    );
+    Ok(())
+}
+
 /// Reads every result again that a client has read, and those that none has.
 ///
 /// # Errors
@@ -83,13 +100,14 @@ pub(super) async fn read_again(
 /// When they do not run all at once.
 pub(super) async fn slots_are_whole(
     api: &Api,
+    session: &str,
     slots: usize,
     code: fn(Marker) -> String,
 ) -> Result<()> {
     let mut jobs = BTreeSet::new();
     for _ in 0..slots {
         let submit = Submit::sql(code(Marker::new()));
-        jobs.insert(api.submit("default", &submit).await?.job_id);
+        jobs.insert(api.submit(session, &submit).await?.job_id);
     }
     let all_run = until(
         "as many statements to run as there are slots",
@@ -103,7 +121,7 @@ pub(super) async fn slots_are_whole(
     )
     .await;
     for job in &jobs {
-        api.cancel("default", job).await?;
+        api.cancel(session, job).await?;
     }
     all_run?;
     all_ended(api).await

@@ -77,9 +77,8 @@ impl Book {
         write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// All of it so far.
-    pub(super) fn read(&self) -> History {
-        let history = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        history.clone()
+    /// Looks at all of it so far.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&History) -> T) -> T {
+        look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

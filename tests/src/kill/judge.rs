@@ -27,6 +27,8 @@ pub enum Class {
     WrongEnd,
     /// A result that is not what it must be, or not the same when read again.
     Bytes,
+    /// More ran at once than there are slots.
+    Slots,
     /// An Idempotency-Key that stands for more than one statement.
     Key,
     /// There, although it was refused.
@@ -43,6 +45,7 @@ impl fmt::Display for Class {
             Self::Back => "state back",
             Self::WrongEnd => "wrong end",
             Self::Bytes => "bytes",
+            Self::Slots => "slots",
             Self::Key => "key",
             Self::Phantom => "phantom",
             Self::Odd => "odd answer",
@@ -68,6 +71,8 @@ pub(super) struct Evidence {
     /// Every statement that the API shows.
     pub(super) finals: Vec<Statement>,
     pub(super) executions: Executions,
+    /// Statements that may run at once.
+    pub(super) slots: usize,
 }
 
 /// All that is wrong.
@@ -77,6 +82,7 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Violation> {
     judge.operations();
     judge.states();
     judge.readings();
+    judge.slots();
     for text in &evidence.history.oddities {
         judge.note(Class::Odd, None, text.clone());
     }
@@ -223,6 +229,14 @@ impl<'a> Judge<'a> {
                 let text = format!("{times} executions of operation {id}");
                 self.note(Class::Doubled, jobs.get(id.as_str()).copied(), text);
             }
+        }
+    }
+
+    /// Counted from what ran and when, by nobody's books but Spark's.
+    fn slots(&mut self) {
+        let (most, slots) = (self.evidence.executions.most_at_once(), self.evidence.slots);
+        if most > slots {
+            self.note(Class::Slots, None, format!("{most} ran at once on {slots} slots"));
         }
     }
 

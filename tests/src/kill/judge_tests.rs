@@ -41,6 +41,7 @@ impl Run {
                 history: History::default(),
                 finals: vec![statement("job-1", &work.code, "op", "succeeded")],
                 executions: Executions::default(),
+                slots: 2,
             },
             work,
             zero,
@@ -193,4 +194,14 @@ fn a_cancel_that_nobody_acknowledged_is_a_wrong_end() {
     assert_eq!(run.classes(), [Class::WrongEnd]);
     run.evidence.history.cancels.push("job-1".into());
     assert_eq!(run.classes(), []);
+}
+
+#[test]
+fn more_at_once_than_slots_are_too_many() {
+    let mut run = Run::well();
+    run.evidence.executions.spans = vec![(0, Some(10)), (5, None)];
+    assert_eq!(judge(&run.evidence), []);
+    run.evidence.executions.spans.push((9, Some(11)));
+    let found = judge(&run.evidence);
+    assert_eq!(found.first().map(|v| v.class), Some(Class::Slots));
 }

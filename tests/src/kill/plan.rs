@@ -31,6 +31,8 @@ pub enum Cause {
     Random,
     /// By `kill -9` at a random moment of the start itself.
     Starting,
+    /// Not a life's end, but what was done to one node of several.
+    Fault(&'static str),
 }
 
 impl fmt::Display for Cause {
@@ -39,6 +41,7 @@ impl fmt::Display for Cause {
             Self::Point(at) => f.write_str(POINTS.get(*at).map_or("?", |(name, _)| name)),
             Self::Random => f.write_str("kill -9, random"),
             Self::Starting => f.write_str("kill -9, starting"),
+            Self::Fault(what) => f.write_str(what),
         }
     }
 }

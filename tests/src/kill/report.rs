@@ -118,7 +118,12 @@ impl Row {
                 Class::Lost => Some(&mut self.lost),
                 Class::Doubled => Some(&mut self.doubled),
                 Class::Back => Some(&mut self.back),
-                Class::WrongEnd | Class::Bytes | Class::Key | Class::Phantom | Class::Odd => None,
+                Class::WrongEnd
+                | Class::Bytes
+                | Class::Slots
+                | Class::Key
+                | Class::Phantom
+                | Class::Odd => None,
             };
             list.map(|list| list.insert(job.clone()));
             self.broken.insert(job.clone());
@@ -190,6 +195,7 @@ impl fmt::Display for Report {
             Class::Back,
             Class::WrongEnd,
             Class::Bytes,
+            Class::Slots,
             Class::Key,
             Class::Phantom,
             Class::Odd,

@@ -1,30 +1,22 @@
-//! One run, from start to verdict.
+//! One run on one coordinator, from start to verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
 
-use super::calls::Calls;
-use super::client::{Client, Signals, watch_all};
-use super::closing;
 use super::dice::Dice;
-use super::history::{Answer, Book, History};
-use super::judge::{Evidence, acknowledged, judge};
-use super::lives::{Killed, Lives};
+use super::history::{Answer, History};
+use super::lives::Lives;
+use super::load::{Load, Setup};
 use super::plan::{Cause, POINTS, deaths};
 use super::referee::Referee;
-use super::report::{Kill, Report, Verdict};
-use super::work::{Dialect, Kind};
-use crate::harness::{Libra, Marker, SharedSpark, State, built_binary};
+use super::report::{Report, Verdict};
+use super::work::Kind;
+use crate::harness::{Libra, SharedSpark, built_binary};
 use crate::stub::engine::Settings;
 use crate::stub::process::StubProcess;
-
-/// How long clients may take to finish what they have begun.
-const FINISH_WITHIN: Duration = Duration::from_secs(90);
 
 /// What stands behind the coordinator.
 #[derive(Debug, Clone)]
@@ -60,178 +52,61 @@ pub struct Options {
 /// When the run cannot be begun. What goes wrong later makes its verdict unknown.
 pub async fn run(options: &Options) -> Result<Report> {
     let began = Instant::now();
-    let (mut referee, endpoint, dialect) = begin(options).await?;
+    let (referee, endpoint) = begin(&options.against).await?;
     let libra = Libra::on(&endpoint)
         .set("libra.scheduler.slots", options.slots)
         .prepare()?;
-    let calls = Calls {
-        api: libra.api.clone(),
-        book: Book::default(),
+    let setup = Setup {
+        seed: options.seed,
+        clients: options.clients,
+        slots: options.slots,
+        least: options.least_per_kill * options.kills,
+        own_sessions: false,
     };
+    let (up, is_up) = watch::channel(false);
+    let apis = [libra.api.clone()];
+    let mut load = Load::begin_when(&apis, referee, setup, &is_up);
     let mut lives = Lives {
         libra,
-        up: watch::channel(false).0,
+        up,
         kills: Vec::new(),
     };
-    let stopped = live(options, dialect, &mut lives, &mut referee, &calls).await;
-    let ended = match stopped {
-        Ok(()) => conclude(options, dialect, &calls, &mut referee).await,
-        Err(error) => Err(error),
+    let lived = live(options, &mut lives, &mut load.referee).await;
+    load.kills.clone_from(&lives.kills);
+    let mut report = match lived {
+        Ok(()) => {
+            let (mut report, history) = load.conclude().await;
+            if let (Verdict::Pass, Some(why)) =
+                (&report.verdict, too_little(options, &report, &history))
+            {
+                report.verdict = Verdict::Unknown(why);
+            }
+            report
+        }
+        Err(error) => load.broken_off(&error),
     };
-    let history = calls.book.read();
-    let mut report = report(options, &lives.kills, &history);
     report.took = began.elapsed();
-    match ended {
-        Ok(evidence) => close(options, &mut report, &evidence),
-        Err(error) => report.verdict = Verdict::Unknown(format!("{error:#}")),
-    }
     Ok(report)
 }
 
-async fn begin(options: &Options) -> Result<(Referee, String, Dialect)> {
-    match &options.against {
+async fn begin(against: &Against) -> Result<(Referee, String)> {
+    match against {
         Against::Stub => {
             let binary = built_binary("stub-spark", "libra-tests")?;
-            let stub = StubProcess::start(&binary, &Settings::default()).await?;
+            let stub = Arc::new(StubProcess::start(&binary, &Settings::default()).await?);
             let endpoint = stub.connection_string().to_owned();
-            Ok((Referee::Stub(Box::new(stub)), endpoint, Dialect::Stub))
+            Ok((Referee::stub(&stub), endpoint))
         }
-        Against::Spark(spark) => {
-            let referee = Referee::Spark {
-                rest: spark.rest.clone(),
-                known: BTreeMap::new(),
-            };
-            Ok((referee, spark.endpoint.clone(), Dialect::Spark))
-        }
+        Against::Spark(spark) => Ok((Referee::spark(spark), spark.endpoint.clone())),
     }
 }
 
-/// All lives with all clients; the coordinator is up at the end, and the clients have finished.
-async fn live(
-    options: &Options,
-    dialect: Dialect,
-    lives: &mut Lives,
-    referee: &mut Referee,
-    calls: &Calls,
-) -> Result<()> {
-    let (stop, stopped) = watch::channel(false);
-    let signals = Signals {
-        up: lives.up.subscribe(),
-        stop: stopped,
-    };
-    let mut clients = JoinSet::new();
-    clients.spawn(watch_all(calls.clone(), signals.clone()));
-    for number in 1..=options.clients {
-        let client = Client {
-            calls: calls.clone(),
-            dice: Dice::new(options.seed, number as u64),
-            dialect,
-            signals: signals.clone(),
-        };
-        clients.spawn(client.run());
-    }
-    let planned = deaths(
-        options.kills,
-        options.per_point,
-        &mut Dice::new(options.seed, 0),
-    );
+/// All lives; the coordinator is up at the end.
+async fn live(options: &Options, lives: &mut Lives, referee: &mut Referee) -> Result<()> {
+    let mut dice = Dice::new(options.seed, 0);
+    let planned = deaths(options.kills, options.per_point, &mut dice);
     lives.live(planned, referee).await?;
-    lives.last().await?;
-    stop.send_replace(true);
-    let finished = async { while clients.join_next().await.is_some() {} };
-    timeout(FINISH_WITHIN, finished)
-        .await
-        .context("clients did not finish what they had begun")
-}
-
-/// Everything that can be known once all is quiet.
-async fn conclude(
-    options: &Options,
-    dialect: Dialect,
-    calls: &Calls,
-    referee: &mut Referee,
-) -> Result<Evidence> {
-    closing::all_ended(&calls.api).await?;
-    let finals = closing::all_statements(&calls.api).await?;
-    closing::read_again(calls, &calls.book.read(), &finals).await?;
-    let executions = referee.executions().await?;
-    let code = match dialect {
-        Dialect::Stub => |marker: Marker| format!("/* stub: hang */ SELECT {marker}"),
-        Dialect::Spark => |marker: Marker| marker.sleeping(60_000),
-    };
-    closing::slots_are_whole(&calls.api, options.slots, code).await?;
-    Ok(Evidence {
-        history: calls.book.read(),
-        finals,
-        executions,
-    })
-}
-
-fn report(options: &Options, kills: &[Killed], history: &History) -> Report {
-    let mut answers = [0; 3];
-    for submit in &history.submits {
-        answers[match submit.answer {
-            Answer::Ok(_) => 0,
-            Answer::Refused(_) => 1,
-            Answer::Unknown(_) => 2,
-        }] += 1;
-    }
-    Report {
-        seed: options.seed,
-        took: Duration::ZERO,
-        answers,
-        acknowledged: acknowledged(history).len(),
-        executions: 0,
-        readings: history.readings.len(),
-        violations: Vec::new(),
-        verdict: Verdict::Unknown("not judged".to_owned()),
-        kills: in_flight(kills, history),
-    }
-}
-
-/// The kills, each with the acknowledged statements whose end nobody had seen when it came.
-fn in_flight(kills: &[Killed], history: &History) -> Vec<Kill> {
-    let mut ended: BTreeMap<&str, Instant> = BTreeMap::new();
-    for seen in &history.seen {
-        if seen.state.is_some_and(State::ended) {
-            let first = ended.entry(&seen.job).or_insert(seen.span.ended);
-            *first = seen.span.ended.min(*first);
-        }
-    }
-    let begun = acknowledged(history);
-    let flying = |at: Instant| -> BTreeSet<String> {
-        begun
-            .iter()
-            .filter(|(job, begun)| **begun < at && ended.get(*job).is_none_or(|end| *end > at))
-            .map(|(job, _)| (*job).to_owned())
-            .collect()
-    };
-    kills
-        .iter()
-        .map(|kill| Kill {
-            cause: kill.cause,
-            recovery: kill.recovery,
-            in_flight: flying(kill.at),
-        })
-        .collect()
-}
-
-/// Executions of the works of this run; a real Spark also ran things for others.
-fn executions(evidence: &Evidence) -> usize {
-    let submits = evidence.history.submits.iter();
-    let markers = submits.map(|submit| submit.work.marker.number()).collect();
-    evidence.executions.by_marker(&markers).values().sum()
-}
-
-fn close(options: &Options, report: &mut Report, evidence: &Evidence) {
-    report.violations = judge(evidence);
-    report.executions = executions(evidence);
-    report.readings = evidence.history.readings.len();
-    report.verdict = match too_little(options, report, &evidence.history) {
-        _ if !report.violations.is_empty() => Verdict::Violated,
-        Some(why) => Verdict::Unknown(why),
-        None => Verdict::Pass,
-    };
+    lives.last().await
 }
 
 /// Why there was too little to see, if there was.
@@ -242,12 +117,6 @@ fn too_little(options: &Options, report: &Report, history: &History) -> Option<S
         if kills < wanted {
             return Some(format!("{kills} kills at {cause}, {wanted} wanted"));
         }
-    }
-    let (acknowledged, wanted) = (report.acknowledged, options.least_per_kill * options.kills);
-    if acknowledged < wanted {
-        return Some(format!(
-            "{acknowledged} statements acknowledged, {wanted} wanted"
-        ));
     }
     let seen = |kind: Kind| {
         let mut submits = history.submits.iter();
