@@ -6,11 +6,8 @@ const PROTOS: &[&str] = &[
     "spark/connect.proto",
     "libra/registry/v1/registry.proto",
     "libra/raft/v1/log.proto",
-<<<<<<< HEAD
     "libra/peer/v1/peer.proto",
-=======
     "libra/admin/v1/admin.proto",
->>>>>>> wt-t
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,8 +1,9 @@
 //! The cluster as this node sees it.
 
-use libra_proto::registry::NodeRecord;
+use std::collections::BTreeSet;
+
+use libra_proto::registry::{NodeRecord, NodeState as RecordedState};
 use libra_proto::types::NodeId;
-use libra_raft::Role;
 
 use super::{ComponentHealth, Service};
 use crate::clock::now_ms;
@@ -77,6 +78,12 @@ impl Service {
     #[must_use]
     pub fn cluster(&self) -> ClusterSnapshot {
         let status = self.inner.raft.status();
+        let learners: BTreeSet<NodeId> = status
+            .members
+            .iter()
+            .filter(|member| !member.voter)
+            .map(|member| member.node_id)
+            .collect();
         let records: Vec<(NodeRecord, usize)> = self.view(|registry| {
             let live = |node: &NodeRecord| {
                 let owned = registry.sessions_owned_by(NodeId(node.node_id));
@@ -86,10 +93,17 @@ impl Service {
         });
         let nodes = records.into_iter().map(|(record, sessions)| {
             let this = record.node_id == status.node_id.0;
-            let role = self.role_of(&record, status.leader, status.role);
+            let id = NodeId(record.node_id);
+            let role = if status.leader == Some(id) {
+                NodeRole::Leader
+            } else if learners.contains(&id) {
+                NodeRole::Learner
+            } else {
+                NodeRole::Follower
+            };
             NodeSnapshot {
                 role,
-                state: self.state_of(this, role),
+                state: self.state_of(&record, this),
                 sessions,
                 last_seen_ms: if this || role == NodeRole::Leader {
                     now_ms()
@@ -107,25 +121,18 @@ impl Service {
         }
     }
 
-    fn role_of(&self, record: &NodeRecord, leader: Option<NodeId>, own: Role) -> NodeRole {
-        let this = NodeId(record.node_id) == self.inner.options.node_id;
-        if leader == Some(NodeId(record.node_id)) {
-            NodeRole::Leader
-        } else if this && own == Role::Learner {
-            NodeRole::Learner
-        } else {
-            NodeRole::Follower
-        }
-    }
-
-    /// Until nodes hold leases (issue 6), this node knows of itself and of its leader only.
-    fn state_of(&self, this: bool, role: NodeRole) -> NodeState {
-        if this && self.inner.draining.is_cancelled() {
-            NodeState::Draining
-        } else if this || role == NodeRole::Leader {
-            NodeState::Up
-        } else {
-            NodeState::Suspect
+    /// What the registry holds, and what this node knows of itself.
+    fn state_of(&self, record: &NodeRecord, this: bool) -> NodeState {
+        match record.state() {
+            RecordedState::Down => NodeState::Down,
+            RecordedState::Draining => NodeState::Draining,
+            RecordedState::Up | RecordedState::Unspecified => {
+                if this && self.inner.draining.is_cancelled() {
+                    NodeState::Draining
+                } else {
+                    NodeState::Up
+                }
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use libra_proto::registry::{Command, applied, command};
 use libra_raft::registry::Registry;
 use libra_raft::{Outcome, ProposeError};
 use tokio::time::{Instant, sleep, timeout_at};
+use uuid::Uuid;
 
 use super::rejection::refused;
 use super::{Service, ServiceError};
@@ -85,7 +86,7 @@ impl Service {
     }
 
     /// Proposes until it is known what became of it, or patience ends. Every command that comes
-    /// here is safe to repeat: it carries an id of its own or says how things should be.
+    /// here is safe to repeat: it is applied once, by its request id or by an id of its own.
     pub(super) async fn propose(
         &self,
         kind: command::Kind,
@@ -100,10 +101,8 @@ impl Service {
         }
         let mut in_doubt = false;
         let mut disk_full = false;
-        let attempt = || {
-            let command = self.command(kind.clone());
-            self.inner.raft.propose(command)
-        };
+        let command = self.command(kind);
+        let attempt = || self.inner.raft.propose(command.clone());
         let answered = repeat_until(until, attempt, |error: &ProposeError| {
             disk_full = matches!(error, ProposeError::DiskFull { .. });
             match error.outcome() {
@@ -153,12 +152,50 @@ impl Service {
     }
 
     fn command(&self, kind: command::Kind) -> Command {
+        let request_id = if shows_repetition(&kind) {
+            Vec::new()
+        } else {
+            Uuid::new_v4().into_bytes().to_vec()
+        };
         Command {
             proposed_at_ms: now_ms(),
             proposer_node: self.inner.options.node_id.0,
+            request_id,
             kind: Some(kind),
             ..Command::default()
         }
+    }
+}
+
+/// Whether the command itself shows that it was applied before: by an id that it carries, or since
+/// what it asks for can be done only once.
+fn shows_repetition(kind: &command::Kind) -> bool {
+    match kind {
+        command::Kind::Submit(_) | command::Kind::CreateSession(_) | command::Kind::Cancel(_) => {
+            true
+        }
+        command::Kind::RegisterNode(_)
+        | command::Kind::PutSettings(_)
+        | command::Kind::SeedPools(_)
+        | command::Kind::PutPool(_)
+        | command::Kind::DeletePool(_)
+        | command::Kind::NodeDown(_)
+        | command::Kind::DrainNode(_)
+        | command::Kind::RemoveNode(_)
+        | command::Kind::RaiseFeatureLevel(_)
+        | command::Kind::OpenSession(_)
+        | command::Kind::ResetSession(_)
+        | command::Kind::FailSession(_)
+        | command::Kind::CloseSession(_)
+        | command::Kind::SessionClosed(_)
+        | command::Kind::MoveSession(_)
+        | command::Kind::StartBatch(_)
+        | command::Kind::TimeOut(_)
+        | command::Kind::Finish(_)
+        | command::Kind::CleanupDone(_)
+        | command::Kind::Retire(_)
+        | command::Kind::PutReplicas(_)
+        | command::Kind::PutHolders(_) => false,
     }
 }
 
