@@ -119,7 +119,7 @@ impl Step<'_> {
                 .session(id)
                 .is_ok_and(|session| self.registry.is_spent(session))
             {
-                self.registry.return_session(id);
+                self.registry.remove_session(id);
                 self.note_session(id);
                 changed = true;
             }

@@ -13,8 +13,8 @@ use crate::registry::state::TEST_LEVEL;
 
 pub(super) fn kind(step: &Move, registry: &Registry) -> Kind {
     match step.what {
-        47..=50 => registers(step),
-        51 | 52 => Kind::NodeDown(NodeDown {
+        47..=51 => registers(step),
+        52 => Kind::NodeDown(NodeDown {
             node_id: id(step),
             boot_id: boot(step, registry),
             unreachable: unreachable(step),
@@ -36,7 +36,7 @@ pub(super) fn kind(step: &Move, registry: &Registry) -> Kind {
             step.epoch(registry),
             [0, 1, 2, 3][usize::from(step.pick % 4)],
         ),
-        59..=61 => replicas(step, registry),
+        59 | 60 => replicas(step, registry),
         _ => copies(step, registry),
     }
 }
@@ -84,8 +84,8 @@ fn replicas(step: &Move, registry: &Registry) -> Kind {
 
 /// Copies of the oldest results, whose hash is their job's number.
 fn copies(step: &Move, registry: &Registry) -> Kind {
-    let held = registry.held_by(NodeId(1 + u64::from(step.pick % 4)));
-    let job = held.map(|statement| statement.job).next().unwrap_or(1);
+    let held = (1..=6).flat_map(|node| registry.held_by(NodeId(node)));
+    let job = held.map(|statement| statement.job).min().unwrap_or(1);
     let hash = if step.is_right() { job } else { job + 1 };
     put_holders(job, hash, &[id(step), 5 + u64::from(step.pick % 2)])
 }

@@ -60,8 +60,8 @@ impl Move {
     /// Some commands bring an id, and some bring one that was there before.
     fn request_id(&self, fresh: usize) -> Vec<u8> {
         let before = match (self.luck, self.pick) {
-            (3..=6, 20..) => 0,
-            (7, 30..) => 1 + usize::from(self.who),
+            (2..=6, 12..) => 0,
+            (7 | 8, 10..) => 1 + usize::from(self.who),
             _ => return Vec::new(),
         };
         let number = fresh.saturating_sub(before) as u128;

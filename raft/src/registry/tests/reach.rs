@@ -66,7 +66,7 @@ impl Cluster {
             self.answered_again,
             self.of_the_leader,
         ];
-        counts.iter().all(|n| *n > 20) && self.states.len() == 3
+        counts.iter().all(|n| *n > 10) && self.states.len() == 3
     }
 }
 
@@ -77,7 +77,7 @@ fn random_sequences_reach_every_state() {
     let mut states = BTreeSet::new();
     let (mut taken, mut refused, mut kept, mut reopened) = (0, 0, 0, 0);
     let mut cluster = Cluster::default();
-    for _ in 0..30 {
+    for _ in 0..40 {
         let steps = moves(250).new_tree(&mut runner).unwrap().current();
         let mut run = Run::new();
         for (n, step) in steps.iter().enumerate() {
