@@ -1,7 +1,7 @@
 //! Which state may follow which: the one table that `apply` and the actors share, so that two
 //! state machines cannot drift.
 
-use crate::registry::{SessionState, StatementState};
+use crate::registry::{NodeState, SessionState, StatementState};
 
 impl StatementState {
     /// Whether a statement in this state has reached its end.
@@ -71,6 +71,36 @@ impl SessionState {
             Self::Closing => matches!(next, Self::Closed | Self::Failed),
             Self::Closed | Self::Failed => matches!(next, Self::Starting),
             Self::Unspecified => false,
+        }
+    }
+}
+
+impl NodeState {
+    /// Whether the node takes sessions. A registry written before nodes had states says nothing.
+    #[must_use]
+    pub fn is_up(self) -> bool {
+        match self {
+            Self::Unspecified | Self::Up => true,
+            Self::Down | Self::Draining => false,
+        }
+    }
+
+    /// Whether the node does its work: what it holds can be had from it.
+    #[must_use]
+    pub fn is_working(self) -> bool {
+        match self {
+            Self::Unspecified | Self::Up | Self::Draining => true,
+            Self::Down => false,
+        }
+    }
+
+    /// The state as the REST API writes it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Unspecified | Self::Up => "up",
+            Self::Down => "down",
+            Self::Draining => "draining",
         }
     }
 }

@@ -5,8 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use libra_proto::registry::{CleanupRecord, SessionRecord, StatementRecord, StatementState};
+use libra_proto::registry::{
+    CleanupRecord, RequestRecord, SessionRecord, StatementRecord, StatementState,
+};
 use libra_proto::types::JobId;
+use prost::Message;
 
 use super::idempotency::{Target, split_session_key};
 use super::state::{Records, deadline_ms, has_ended, has_intent, is_open};
@@ -64,6 +67,12 @@ pub(super) struct Indexes {
     pub(super) ended_sessions: BTreeSet<(u64, String)>,
     pub(super) operations: BTreeMap<String, JobId>,
     pub(super) idempotency: BTreeMap<String, Target>,
+    /// By node: ended statements whose result it is said to hold.
+    pub(super) held: BTreeMap<u64, BTreeSet<JobId>>,
+    /// By request id: the log index that answered it.
+    pub(super) requests: BTreeMap<Vec<u8>, u64>,
+    /// Bytes of all request records.
+    pub(super) request_bytes: u64,
     pub(super) queued: u64,
     pub(super) running: u64,
     pub(super) queued_bytes: u64,
@@ -86,6 +95,9 @@ impl Indexes {
         }
         for session in records.sessions.values() {
             index.mark_session(session, true);
+        }
+        for request in records.requests.values() {
+            index.mark_request(request, true);
         }
         index
     }
@@ -135,6 +147,7 @@ impl Indexes {
             }
             StatementState::Succeeded | StatementState::Failed | StatementState::Cancelled => {
                 put(&mut self.ended, (statement.completed_at_ms, job), present);
+                self.mark_holders(statement, present);
             }
             StatementState::Unspecified => {}
         }
@@ -186,16 +199,35 @@ impl Indexes {
             .get(id)
             .is_some_and(|jobs| !jobs.cleanups.is_empty());
         if !ended || has_cleanups {
-            let owned = self.owned.entry(session.owner_node).or_default();
-            put(owned, id.clone(), present);
-            if owned.is_empty() {
-                self.owned.remove(&session.owner_node);
-            }
+            edit_at(&mut self.owned, session.owner_node, |owned| {
+                put(owned, id.clone(), present);
+            });
         }
         let (key, _) = split_session_key(&session.idempotency_key);
         if !key.is_empty() {
             let target = Target::Session(id.clone());
             set(&mut self.idempotency, key, target, present);
+        }
+    }
+
+    /// Adds or takes away a request that was answered.
+    pub(super) fn mark_request(&mut self, request: &RequestRecord, present: bool) {
+        let id = request.request_id.clone();
+        if present {
+            self.requests.insert(id, request.index);
+        } else {
+            self.requests.remove(&id);
+        }
+        let bytes = request.encoded_len() as u64;
+        count(&mut self.request_bytes, bytes, present);
+    }
+
+    fn mark_holders(&mut self, statement: &StatementRecord, present: bool) {
+        let holders = statement.result.iter().flat_map(|result| &result.holders);
+        for holder in holders {
+            edit_at(&mut self.held, holder.node_id, |held| {
+                put(held, JobId(statement.job), present);
+            });
         }
     }
 
@@ -246,6 +278,19 @@ fn edit<T: Default + PartialEq>(
     change(&mut entry);
     if entry != T::default() {
         map.insert(key.to_owned(), entry);
+    }
+}
+
+/// The same of the set at a node's id.
+fn edit_at<T>(
+    map: &mut BTreeMap<u64, BTreeSet<T>>,
+    node: u64,
+    change: impl FnOnce(&mut BTreeSet<T>),
+) {
+    let set = map.entry(node).or_default();
+    change(set);
+    if set.is_empty() {
+        map.remove(&node);
     }
 }
 

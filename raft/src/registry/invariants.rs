@@ -1,11 +1,14 @@
 //! The registry held against itself.
 
-use libra_proto::registry::{SessionRecord, SessionState};
+use std::collections::BTreeSet;
+
+use libra_proto::registry::{SessionRecord, SessionState, StatementRecord};
 use libra_proto::types::JobId;
 use thiserror::Error;
 
 use super::indexes::Indexes;
 use super::state::{Registry, has_ended, is_open};
+use super::update::{REQUEST_BYTES_KEPT, REQUESTS_KEPT};
 
 /// A registry that contradicts itself: a bug.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -32,7 +35,45 @@ impl Registry {
             .values()
             .try_for_each(|session| self.check_session(session))?;
         self.check_statements()?;
-        self.check_cleanups()
+        self.check_cleanups()?;
+        self.check_owners()?;
+        self.check_levels()?;
+        self.check_requests()
+    }
+
+    /// While a node is UP, no session is left with one that is not.
+    fn check_owners(&self) -> Result<(), Violation> {
+        let load = self.load();
+        let mut owners = self.index.owned.keys();
+        match owners.find(|owner| !load.contains_key(owner)) {
+            Some(owner) if !load.is_empty() => violation(
+                owner,
+                "is not UP and owns sessions, while another node is UP",
+            ),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn check_levels(&self) -> Result<(), Violation> {
+        let level = self.feature_level();
+        if self.level_of_nodes().is_some_and(|most| most < level) {
+            return violation(level, "is a feature level that not all nodes know");
+        }
+        Ok(())
+    }
+
+    fn check_requests(&self) -> Result<(), Violation> {
+        let (kept, bytes) = (self.records.requests.len(), self.index.request_bytes);
+        if kept > REQUESTS_KEPT || bytes > REQUEST_BYTES_KEPT {
+            return violation(kept, "requests are kept, which is beyond the bounds");
+        }
+        let newest = self.records.requests.keys().next_back();
+        if newest.is_some_and(|index| *index > self.applied_index())
+            || self.index.requests.len() != kept
+        {
+            return violation(kept, "requests were applied twice, or never");
+        }
+        Ok(())
     }
 
     fn check_session(&self, session: &SessionRecord) -> Result<(), Violation> {
@@ -71,6 +112,9 @@ impl Registry {
             if runs && session.spark_session_id != statement.spark_session_id {
                 return violation(job, "runs in another Spark session than its session's");
             }
+            if !fits_replicas(statement, session.owner_node, runs) {
+                return violation(job, "is to be held by other nodes than it can be");
+            }
             if state.has_ended() != (statement.completed_at_ms != 0) && self.clock_ms() != 0 {
                 return violation(job, "has an end without a time, or a time without an end");
             }
@@ -105,6 +149,18 @@ impl Registry {
             }
         }
         Ok(())
+    }
+}
+
+/// Those that run are held by the owner first and by nobody twice; those that wait by nobody.
+fn fits_replicas(statement: &StatementRecord, owner: u64, runs: bool) -> bool {
+    let replicas = &statement.replicas;
+    let distinct: BTreeSet<&u64> = replicas.iter().collect();
+    if runs {
+        // None in a registry written before there were replicas.
+        distinct.len() == replicas.len() && replicas.first().is_none_or(|first| *first == owner)
+    } else {
+        statement.state().has_ended() || replicas.is_empty()
     }
 }
 

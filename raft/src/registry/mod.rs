@@ -8,11 +8,14 @@
 //! hash map: equal entries in equal order give equal state, byte for byte, on every node.
 
 mod apply;
+mod cluster;
+mod copies;
 mod demand;
 mod error;
 mod idempotency;
 mod indexes;
 mod invariants;
+mod placement;
 mod queries;
 mod retention;
 mod snapshot;

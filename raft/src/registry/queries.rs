@@ -1,12 +1,10 @@
-//! Reading: sessions, statements, pools, nodes and totals.
+//! Reading: sessions, statements, pools and totals.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use libra_proto::registry::{
-    CleanupRecord, NodeRecord, PoolRecord, SessionRecord, Settings, StatementRecord,
-};
+use libra_proto::registry::{CleanupRecord, PoolRecord, SessionRecord, Settings, StatementRecord};
 use libra_proto::types::{JobId, NodeId, SessionId};
 
 use super::indexes::SessionJobs;
@@ -81,17 +79,6 @@ impl Registry {
     #[must_use]
     pub fn pool(&self, name: &str) -> Option<&PoolRecord> {
         self.records.pools.get(name)
-    }
-
-    /// All nodes that ever registered, by id.
-    pub fn nodes(&self) -> impl Iterator<Item = &NodeRecord> {
-        self.records.nodes.values()
-    }
-
-    /// One node.
-    #[must_use]
-    pub fn node(&self, id: NodeId) -> Option<&NodeRecord> {
-        self.records.nodes.get(&id.0)
     }
 
     /// One session, in whatever state, until it is retired.

@@ -1,12 +1,13 @@
 //! The registry as a stream of records, and back.
 
+use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
 use libra_proto::registry::snapshot_record::Entity;
 use libra_proto::registry::{
-    CleanupRecord, SessionRecord, SessionState, SnapshotHeader, SnapshotRecord, StatementRecord,
-    StatementState,
+    CleanupRecord, RequestRecord, SessionRecord, SessionState, SnapshotHeader, SnapshotRecord,
+    StatementRecord, StatementState,
 };
 use libra_proto::types::{JobId, SessionId};
 use prost::Message;
@@ -27,12 +28,14 @@ impl Registry {
         let sessions = records.sessions.into_values();
         let statements = records.statements.into_values();
         let cleanups = records.cleanups.into_values().map(Entity::Cleanup);
+        let requests = records.requests.into_values();
         std::iter::once(header)
             .chain(nodes)
             .chain(pools)
             .chain(sessions.map(|session| Entity::Session(Arc::unwrap_or_clone(session))))
             .chain(statements.map(|statement| Entity::Statement(Arc::unwrap_or_clone(statement))))
             .chain(cleanups)
+            .chain(requests.map(|request| Entity::Request(Arc::unwrap_or_clone(request))))
             .map(|entity| SnapshotRecord {
                 entity: Some(entity),
             })
@@ -57,6 +60,14 @@ impl Registry {
     pub fn restore(
         records: impl IntoIterator<Item = SnapshotRecord>,
     ) -> Result<Self, RestoreError> {
+        Self::restore_knowing(FEATURE_LEVEL, records)
+    }
+
+    /// The same in a build that understands so much.
+    pub(super) fn restore_knowing(
+        known_level: u32,
+        records: impl IntoIterator<Item = SnapshotRecord>,
+    ) -> Result<Self, RestoreError> {
         let mut input = records.into_iter();
         let Some(SnapshotRecord {
             entity: Some(Entity::Header(header)),
@@ -64,13 +75,17 @@ impl Registry {
         else {
             return Err(RestoreError::NoHeader);
         };
-        let mut records = records_of(&header)?;
+        let mut records = records_of(&header, known_level)?;
         for (position, record) in (1..).zip(input) {
             add(&mut records, position, record)?;
         }
         check_references(&records)?;
         let index = Indexes::build(&records);
-        Ok(Self { records, index })
+        Ok(Self {
+            records,
+            index,
+            known_level,
+        })
     }
 }
 
@@ -86,11 +101,11 @@ fn header(records: &Records) -> SnapshotHeader {
     }
 }
 
-fn records_of(header: &SnapshotHeader) -> Result<Records, RestoreError> {
-    if header.feature_level > FEATURE_LEVEL {
+fn records_of(header: &SnapshotHeader, known_level: u32) -> Result<Records, RestoreError> {
+    if header.feature_level > known_level {
         return Err(RestoreError::TooNew {
             found: header.feature_level,
-            known: FEATURE_LEVEL,
+            known: known_level,
         });
     }
     Ok(Records {
@@ -134,7 +149,16 @@ fn add(records: &mut Records, position: usize, record: SnapshotRecord) -> Result
             cleanup,
             "clean-up of",
         ),
-        Entity::Request(_) => Err(RestoreError::UnknownKind { position }),
+        Entity::Request(request) => {
+            check_request(&request, records)?;
+            let (index, request) = (request.index, Arc::new(request));
+            insert(
+                &mut records.requests,
+                index,
+                request,
+                "the request of entry",
+            )
+        }
     }
 }
 
@@ -187,6 +211,17 @@ fn check_statement(statement: &StatementRecord, last_job: u64) -> Result<(), Res
     Ok(())
 }
 
+fn check_request(request: &RequestRecord, records: &Records) -> Result<(), RestoreError> {
+    let what = || format!("the request of entry {}", request.index);
+    if request.index == 0 || request.index > records.applied_index {
+        return Err(inconsistent(what(), "was never applied"));
+    }
+    if request.request_id.is_empty() || request.applied.is_none() {
+        return Err(inconsistent(what(), "has no id or no answer"));
+    }
+    Ok(())
+}
+
 fn check_references(records: &Records) -> Result<(), RestoreError> {
     let orphan = records
         .statements
@@ -195,6 +230,12 @@ fn check_references(records: &Records) -> Result<(), RestoreError> {
     if let Some(statement) = orphan {
         let what = format!("statement {}", JobId(statement.job));
         return Err(inconsistent(what, "has no session"));
+    }
+    let mut ids = BTreeSet::new();
+    let mut requests = records.requests.values();
+    if let Some(again) = requests.find(|request| !ids.insert(&request.request_id)) {
+        let what = format!("the request of entry {}", again.index);
+        return Err(inconsistent(what, "has the id of another"));
     }
     let belongs = |cleanup: &CleanupRecord| {
         let statement = records.statements.get(&JobId(cleanup.job));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use libra_proto::registry::{
-    CleanupRecord, NodeRecord, PoolRecord, SessionRecord, SessionState, Settings, StatementRecord,
+    CleanupRecord, NodeRecord, PoolRecord, RequestRecord, SessionRecord, SessionState, Settings,
+    StatementRecord,
 };
 use libra_proto::types::JobId;
 
@@ -12,6 +13,13 @@ use super::indexes::Indexes;
 
 /// The newest form of commands and records that this build understands.
 pub const FEATURE_LEVEL: u32 = 1;
+
+/// The level that every registry begins with, whatever the build that makes it knows.
+pub(super) const FIRST_LEVEL: u32 = 1;
+
+/// A level that no build knows but one that a test pretends.
+#[cfg(test)]
+pub(super) const TEST_LEVEL: u32 = FEATURE_LEVEL + 1;
 
 /// The id of the one session of mode SHARED.
 pub const SHARED_SESSION: &str = "default";
@@ -34,6 +42,8 @@ pub(super) struct Records {
     pub(super) sessions: BTreeMap<String, Arc<SessionRecord>>,
     pub(super) statements: BTreeMap<JobId, Arc<StatementRecord>>,
     pub(super) cleanups: BTreeMap<JobId, CleanupRecord>,
+    /// Requests that were answered, by the log index that answered them.
+    pub(super) requests: BTreeMap<u64, Arc<RequestRecord>>,
 }
 
 impl Default for Records {
@@ -44,13 +54,14 @@ impl Default for Records {
             clock_ms: 0,
             last_job: 0,
             epoch_floor: 0,
-            feature_level: FEATURE_LEVEL,
+            feature_level: FIRST_LEVEL,
             settings: None,
             nodes: BTreeMap::new(),
             pools: BTreeMap::new(),
             sessions: BTreeMap::new(),
             statements: BTreeMap::new(),
             cleanups: BTreeMap::new(),
+            requests: BTreeMap::new(),
         }
     }
 }
@@ -58,10 +69,22 @@ impl Default for Records {
 /// The replicated registry.
 ///
 /// Cloning copies no record, only the maps that point to them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Registry {
     pub(super) records: Records,
     pub(super) index: Indexes,
+    /// The newest level that this build understands: no part of the state.
+    pub(super) known_level: u32,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            records: Records::default(),
+            index: Indexes::default(),
+            known_level: FEATURE_LEVEL,
+        }
+    }
 }
 
 /// Whether statements of the session may run: its incarnation is committed and it is not closing.

@@ -5,10 +5,17 @@
 
 use std::sync::Arc;
 
-use libra_proto::registry::{CleanupRecord, SessionRecord, StatementRecord, StatementState};
+use libra_proto::registry::{
+    CleanupRecord, RequestRecord, SessionRecord, StatementRecord, StatementState,
+};
 use libra_proto::types::JobId;
 
 use super::state::{Registry, has_ended, is_open};
+
+/// How many answered requests are kept, and how many bytes of their records: what comes first. A
+/// retry follows within seconds.
+pub(super) const REQUESTS_KEPT: usize = 4_096;
+pub(super) const REQUEST_BYTES_KEPT: u64 = 16 << 20;
 
 impl Registry {
     /// Adds a session of a new id.
@@ -113,6 +120,22 @@ impl Registry {
     pub(super) fn remove_cleanup(&mut self, job: JobId) {
         if let Some(cleanup) = self.records.cleanups.remove(&job) {
             self.mark_cleanup(&cleanup, false);
+        }
+    }
+
+    /// Adds an answered request, and forgets the oldest beyond the bounds.
+    pub(super) fn insert_request(&mut self, request: RequestRecord) {
+        self.index.mark_request(&request, true);
+        self.records
+            .requests
+            .insert(request.index, Arc::new(request));
+        while self.records.requests.len() > REQUESTS_KEPT
+            || self.index.request_bytes > REQUEST_BYTES_KEPT
+        {
+            let Some((_, oldest)) = self.records.requests.pop_first() else {
+                return;
+            };
+            self.index.mark_request(&oldest, false);
         }
     }
 

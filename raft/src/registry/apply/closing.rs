@@ -39,7 +39,7 @@ impl Step<'_> {
         let opened = self
             .session(id)
             .is_ok_and(|session| session.incarnation.is_some());
-        self.move_session(id, SessionState::Closing, |session| {
+        self.turn_session(id, SessionState::Closing, |session| {
             reason.clone_into(&mut session.close_reason);
         });
         for job in self.active_jobs(id) {
@@ -73,7 +73,7 @@ impl Step<'_> {
     /// Ends a closing session in which nothing runs any more.
     pub(super) fn close_now(&mut self, id: &str) {
         let now = self.now;
-        self.move_session(id, SessionState::Closed, |session| {
+        self.turn_session(id, SessionState::Closed, |session| {
             session.closed_at_ms = now;
         });
     }
@@ -93,7 +93,7 @@ impl Step<'_> {
             self.fail_with_session(job, command.error.as_ref());
         }
         let now = self.now;
-        self.move_session(id, SessionState::Failed, |session| {
+        self.turn_session(id, SessionState::Failed, |session| {
             session.error.clone_from(&command.error);
             session.closed_at_ms = now;
         });

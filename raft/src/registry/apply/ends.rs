@@ -163,6 +163,18 @@ fn end_of(statement: &StatementRecord, command: &Finish) -> Result<End, Rejectio
     }
 }
 
+/// Whether the statement ended so. Who holds its result may have changed since.
 fn has_end(statement: &StatementRecord, end: &End) -> bool {
-    statement.state() == end.state && statement.result == end.result && statement.error == end.error
+    let same_result = match (&statement.result, &end.result) {
+        (Some(kept), Some(told)) => {
+            *kept
+                == ResultManifest {
+                    holders: kept.holders.clone(),
+                    ..told.clone()
+                }
+        }
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    statement.state() == end.state && same_result && statement.error == end.error
 }

@@ -1,11 +1,17 @@
 //! The one function that changes the registry.
 //!
 //! **Invariant:** total and deterministic: any entry, also one made of garbage, gives an answer and
-//! never a panic. A refused command changes nothing but the clock and the applied index.
+//! never a panic. A refused command, and one whose request was answered before, changes nothing but
+//! the clock and the applied index.
 
 mod closing;
 mod ends;
+mod levels;
+mod moves;
+mod nodes;
 mod pools;
+mod replicas;
+mod requests;
 mod sessions;
 mod settings;
 mod starts;
@@ -47,14 +53,17 @@ impl Registry {
         changes: &mut Vec<Change>,
     ) -> Applied {
         if index <= self.records.applied_index {
-            return Applied {
-                result: Some(done(false)),
-            };
+            return answer(Ok(done(false)));
         }
         self.advance(index, term);
         // From 1, because a time of 0 says "never" in records.
         self.records.clock_ms = self.records.clock_ms.max(command.proposed_at_ms).max(1);
         let now = self.records.clock_ms;
+        match self.answer_at_once(term, command) {
+            Ok(None) => {}
+            Ok(Some(known)) => return known.clone(),
+            Err(refusal) => return answer(Err(refusal)),
+        }
         let mut step = Step {
             registry: self,
             now,
@@ -63,9 +72,9 @@ impl Registry {
         };
         let outcome = step.run(command.kind.as_ref());
         step.tell_of_sessions();
-        Applied {
-            result: Some(outcome.unwrap_or_else(applied::Result::Rejected)),
-        }
+        let applied = answer(outcome);
+        self.remember(index, command, &applied);
+        applied
     }
 
     /// Notes an entry that holds no command: a blank one, or a change of membership.
@@ -84,6 +93,10 @@ impl Step<'_> {
         };
         match kind {
             Kind::RegisterNode(command) => self.register_node(command),
+            Kind::NodeDown(command) => self.node_down(command),
+            Kind::DrainNode(command) => self.drain_node(command),
+            Kind::RemoveNode(command) => self.remove_node(command),
+            Kind::RaiseFeatureLevel(command) => self.raise_feature_level(command),
             Kind::PutSettings(command) => self.put_settings(command),
             Kind::SeedPools(command) => self.seed_pools(command),
             Kind::PutPool(command) => self.put_pool(command),
@@ -94,6 +107,7 @@ impl Step<'_> {
             Kind::FailSession(command) => self.fail_session(command),
             Kind::CloseSession(command) => self.close_session(command),
             Kind::SessionClosed(command) => self.session_closed(command),
+            Kind::MoveSession(command) => self.move_session(command),
             Kind::Submit(command) => self.submit(command),
             Kind::StartBatch(command) => self.start_batch(command),
             Kind::Cancel(command) => self.cancel(command),
@@ -101,13 +115,8 @@ impl Step<'_> {
             Kind::Finish(command) => self.finish(command),
             Kind::CleanupDone(command) => self.cleanup_done(command),
             Kind::Retire(command) => self.retire(command),
-            Kind::NodeDown(_)
-            | Kind::DrainNode(_)
-            | Kind::RemoveNode(_)
-            | Kind::RaiseFeatureLevel(_)
-            | Kind::MoveSession(_)
-            | Kind::PutReplicas(_)
-            | Kind::PutHolders(_) => Err(malformed("command")),
+            Kind::PutReplicas(command) => self.put_replicas(command),
+            Kind::PutHolders(command) => self.put_holders(command),
         }
     }
 
@@ -155,6 +164,12 @@ impl Step<'_> {
         found
             .map(AsRef::as_ref)
             .ok_or_else(|| reject(RejectionCode::UnknownJob, job.to_string()))
+    }
+}
+
+fn answer(outcome: Outcome) -> Applied {
+    Applied {
+        result: Some(outcome.unwrap_or_else(applied::Result::Rejected)),
     }
 }
 

@@ -30,6 +30,8 @@ impl Step<'_> {
     pub(super) fn put_pool(&mut self, command: &PutPool) -> Outcome {
         let pool = command.pool.clone().ok_or_else(|| malformed("pool"))?;
         check(&pool)?;
+        #[cfg(test)]
+        let pool = self.differ_at_test_level(pool);
         let before = self
             .registry
             .records

@@ -20,8 +20,8 @@ impl Step<'_> {
         if let Some(made) = self.made_before(command)? {
             return Ok(applied::Result::Session(made.clone()));
         }
-        self.check_create(command)?;
-        self.make_session(command);
+        let owner = self.check_create(command)?;
+        self.make_session(command, owner);
         self.session(&command.session_id)
             .cloned()
             .map(applied::Result::Session)
@@ -49,8 +49,8 @@ impl Step<'_> {
             .filter(|session| had_spark_session(session, command)))
     }
 
-    /// Whether a session may be made or reopened so; changes nothing.
-    pub(super) fn check_create(&self, command: &CreateSession) -> Result<(), Rejection> {
+    /// Whether a session may be made or reopened so, and whose it is to be; changes nothing.
+    pub(super) fn check_create(&self, command: &CreateSession) -> Result<u64, Rejection> {
         let id = command.session_id.as_str();
         if id.parse::<SessionId>().is_err() {
             return Err(malformed("session_id"));
@@ -72,7 +72,20 @@ impl Step<'_> {
         if !shared && self.registry.live_session_count() >= limit as usize {
             return Err(over_limit(RejectionCode::TooManySessions, id, limit.into()));
         }
-        Ok(())
+        self.owner_of_new(command)
+    }
+
+    /// A registry that knows no node takes anybody's word.
+    fn owner_of_new(&self, command: &CreateSession) -> Result<u64, Rejection> {
+        match command.owner_node {
+            0 => {
+                let placed = self.registry.placement(&command.endpoint, &[]);
+                let nobody = || reject(RejectionCode::NoNode, command.session_id.as_str());
+                placed.map(|node| node.0).ok_or_else(nobody)
+            }
+            owner if self.registry.records.nodes.is_empty() => Ok(owner),
+            owner => self.up_node(owner),
+        }
     }
 
     fn settings(&self) -> Result<Settings, Rejection> {
@@ -81,7 +94,7 @@ impl Step<'_> {
     }
 
     /// Makes the session, or reopens it in its next epoch; [`Step::check_create`] has agreed.
-    pub(super) fn make_session(&mut self, command: &CreateSession) {
+    pub(super) fn make_session(&mut self, command: &CreateSession, owner: u64) {
         let mode = self
             .registry
             .records
@@ -91,8 +104,9 @@ impl Step<'_> {
         let now = self.now;
         if let Some(session) = self.registry.records.sessions.get(id) {
             let epoch = session.epoch.saturating_add(1);
-            self.move_session(id, SessionState::Starting, |session| {
+            self.turn_session(id, SessionState::Starting, |session| {
                 begin(session, command, mode, now);
+                session.owner_node = owner;
                 session.epoch = epoch;
             });
             return;
@@ -100,6 +114,7 @@ impl Step<'_> {
         let mut session = SessionRecord {
             session_id: id.clone(),
             state: SessionState::Starting.into(),
+            owner_node: owner,
             epoch: self.registry.records.epoch_floor.saturating_add(1),
             created_at_ms: now,
             ..SessionRecord::default()
@@ -235,7 +250,7 @@ impl Step<'_> {
     /// Gives the session the new Spark session's id and lets its owner open it.
     fn start_anew(&mut self, command: &ResetSession) {
         let now = self.now;
-        self.move_session(&command.session_id, SessionState::Starting, |session| {
+        self.turn_session(&command.session_id, SessionState::Starting, |session| {
             session
                 .spark_session_id
                 .clone_from(&command.new_spark_session_id);
@@ -260,7 +275,7 @@ impl Step<'_> {
 
     /// Changes the session's state, if the table of transitions agrees; the callers have ruled out
     /// where it does not.
-    pub(super) fn move_session(
+    pub(super) fn turn_session(
         &mut self,
         id: &str,
         next: SessionState,
@@ -297,7 +312,6 @@ pub(super) fn over(session: &SessionRecord) -> Rejection {
 fn begin(session: &mut SessionRecord, command: &CreateSession, mode: Mode, now: u64) {
     session.set_mode(mode);
     session.user.clone_from(&command.user);
-    session.owner_node = command.owner_node;
     session.endpoint.clone_from(&command.endpoint);
     session
         .spark_session_id

@@ -1,27 +1,11 @@
-//! Settings and nodes.
+//! Settings.
 
-use libra_proto::registry::{Mode, PutSettings, RegisterNode, RejectionCode, Settings, applied};
+use libra_proto::registry::{Mode, PutSettings, RejectionCode, Settings, applied};
 
-use super::{Outcome, Step, done, malformed};
+use super::{Outcome, Step, malformed};
 use crate::registry::error::over_limit;
 
 impl Step<'_> {
-    pub(super) fn register_node(&mut self, command: &RegisterNode) -> Outcome {
-        let mut node = command.node.clone().ok_or_else(|| malformed("node"))?;
-        if node.node_id == 0 {
-            return Err(malformed("node_id"));
-        }
-        let known = self.registry.records.nodes.get(&node.node_id);
-        node.registered_at_ms = known.map_or(self.now, |known| known.registered_at_ms);
-        if known == Some(&node) {
-            return Ok(done(false));
-        }
-        node.registered_at_ms = self.now;
-        self.registry.records.nodes.insert(node.node_id, node);
-        self.note_settings();
-        Ok(done(true))
-    }
-
     pub(super) fn put_settings(&mut self, command: &PutSettings) -> Outcome {
         let wanted = command.settings.ok_or_else(|| malformed("settings"))?;
         if wanted.mode() == Mode::Unspecified {
@@ -44,6 +28,7 @@ impl Step<'_> {
         }
         let settings = Settings {
             version: present.saturating_add(1),
+            result_replicas: wanted.result_replicas.max(1),
             ..wanted
         };
         self.registry.records.settings = Some(settings);

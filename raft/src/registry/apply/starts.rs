@@ -28,17 +28,21 @@ impl Step<'_> {
         if !self.registry.may_start(statement) || !may_become(statement, StatementState::Running) {
             return false;
         }
-        let session = self.session(&statement.session_id).ok();
-        let Some(incarnation) = session.and_then(|session| session.incarnation.as_ref()) else {
+        let Ok(session) = self.session(&statement.session_id) else {
+            return false;
+        };
+        let Some(incarnation) = &session.incarnation else {
             return false;
         };
         let id = statement.session_id.clone();
         let spark_session_id = incarnation.spark_session_id.clone();
+        let replicas = self.registry.replicas_for(job, session.owner_node, &[]);
         let now = self.now;
         self.registry.update_statement(job, |statement| {
             statement.set_state(StatementState::Running);
             statement.started_at_ms = now;
             statement.spark_session_id = spark_session_id;
+            statement.replicas = replicas;
         });
         self.note_statement(job, &id);
         true

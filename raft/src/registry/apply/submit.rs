@@ -32,8 +32,8 @@ impl Step<'_> {
             self.check_queue(command)?;
         }
         // Nothing is refused from here on.
-        if let Some(create) = create {
-            self.make_session(&create);
+        if let Some((create, owner)) = create {
+            self.make_session(&create, owner);
         }
         self.accept(command, starts)
     }
@@ -60,8 +60,8 @@ impl Step<'_> {
         }
     }
 
-    /// Finds the session that takes the statement, or the command that makes it.
-    fn session_for(&self, command: &Submit) -> Result<Option<CreateSession>, Rejection> {
+    /// Finds the session that takes the statement, or the command that makes it and its owner.
+    fn session_for(&self, command: &Submit) -> Result<Option<(CreateSession, u64)>, Rejection> {
         let id = command.session_id.as_str();
         let session = self.registry.records.sessions.get(id);
         if session.is_some_and(|session| session.state().is_live()) {
@@ -89,8 +89,8 @@ impl Step<'_> {
         if session.is_some_and(|session| session.spark_session_id == create.spark_session_id) {
             return Err(malformed("create_if_missing.spark_session_id"));
         }
-        self.check_create(&create)?;
-        Ok(Some(create))
+        let owner = self.check_create(&create)?;
+        Ok(Some((create, owner)))
     }
 
     /// Whether nothing keeps the statement from running now, and nobody is passed over by it.
@@ -196,6 +196,11 @@ impl Step<'_> {
                 .unwrap_or_default(),
             submitted_at_ms: self.now,
             started_at_ms: if starts { self.now } else { 0 },
+            replicas: if starts {
+                self.registry.replicas_for(job, session.owner_node, &[])
+            } else {
+                Vec::new()
+            },
             timeout_ms: command.timeout_ms,
             idempotency_key: command.idempotency_key.clone(),
             idempotency_body_hash: command.idempotency_body_hash.clone(),

@@ -4,9 +4,13 @@ use libra_proto::registry::command::Kind;
 use libra_proto::registry::*;
 use libra_proto::types::{Change, JobId, SessionId};
 
+use super::nodes_bench::register;
 use crate::registry::Registry;
 
 pub(super) const ENDPOINT: &str = "sc://spark:15002";
+
+/// The term of all entries.
+pub(super) const TERM: u64 = 1;
 
 #[derive(Default)]
 pub(super) struct Bench {
@@ -42,23 +46,40 @@ impl Bench {
         self.done(open(session, epoch, spark));
     }
 
-    pub(super) fn apply(&mut self, kind: Kind) -> applied::Result {
-        let before = self.registry.records.clone();
-        let command = Command {
+    /// Registers nodes of those ids, each with boot `boot-<id>` and store `store-<id>`.
+    pub(super) fn register(&mut self, nodes: &[u64]) {
+        for node in nodes {
+            self.done(register(*node, &format!("boot-{node}")));
+        }
+    }
+
+    pub(super) fn command(&self, kind: Kind) -> Command {
+        Command {
             proposed_at_ms: self.now,
             proposer_node: 1,
             kind: Some(kind),
             ..Command::default()
-        };
+        }
+    }
+
+    pub(super) fn apply(&mut self, kind: Kind) -> applied::Result {
+        let command = self.command(kind);
+        self.apply_command(&command)
+    }
+
+    pub(super) fn apply_command(&mut self, command: &Command) -> applied::Result {
+        let before = self.registry.records.clone();
         self.changes.clear();
         let index = self.registry.applied_index() + 1;
-        let applied = self.registry.apply(index, 1, &command, &mut self.changes);
+        let applied = self.registry.apply(index, TERM, command, &mut self.changes);
         self.registry.check_invariants().unwrap();
         let result = applied.result.unwrap();
         if matches!(result, applied::Result::Rejected(_)) {
             assert_eq!(self.changes, []);
             assert_eq!(self.registry.records.sessions, before.sessions);
             assert_eq!(self.registry.records.statements, before.statements);
+            assert_eq!(self.registry.records.nodes, before.nodes);
+            assert_eq!(self.registry.records.requests, before.requests);
         }
         result
     }

@@ -12,6 +12,7 @@ use libra_proto::registry::*;
 use prost::Message;
 
 use super::bench::*;
+use super::form_cluster;
 
 const FORM_V1: &str = include_str!("form_v1.txt");
 
@@ -33,7 +34,7 @@ fn full_error() -> StatementError {
     }
 }
 
-fn full_manifest() -> ResultManifest {
+pub(super) fn full_manifest() -> ResultManifest {
     ResultManifest {
         schema: vec![1, 2, 255],
         rows: 3,
@@ -84,7 +85,7 @@ fn full_submit() -> Submit {
     }
 }
 
-fn full_node() -> NodeRecord {
+pub(super) fn full_node() -> NodeRecord {
     NodeRecord {
         node_id: 1,
         http: "h:1".to_owned(),
@@ -96,9 +97,10 @@ fn full_node() -> NodeRecord {
     }
 }
 
-fn full_settings() -> Settings {
+pub(super) fn full_settings() -> Settings {
     Settings {
         version: 4,
+        result_replicas: 0,
         ..settings(Mode::Isolated, 10)
     }
 }
@@ -214,7 +216,7 @@ fn full_session() -> SessionRecord {
     }
 }
 
-fn full_statement() -> StatementRecord {
+pub(super) fn full_statement() -> StatementRecord {
     StatementRecord {
         job: 1,
         session_id: "a".to_owned(),
@@ -270,7 +272,23 @@ fn entities() -> Vec<(&'static str, Entity)> {
     ]
 }
 
-fn command(kind: Kind) -> Command {
+/// All samples of commands.
+fn commands() -> Vec<(&'static str, Command)> {
+    let first = kinds().into_iter();
+    first
+        .map(|(name, kind)| (name, command(kind)))
+        .chain(form_cluster::commands())
+        .collect()
+}
+
+fn all_entities() -> Vec<(&'static str, Entity)> {
+    entities()
+        .into_iter()
+        .chain(form_cluster::entities())
+        .collect()
+}
+
+pub(super) fn command(kind: Kind) -> Command {
     Command {
         proposed_at_ms: 1_700_000_000_000,
         proposer_node: 3,
@@ -290,9 +308,9 @@ fn bytes(name: &str) -> Vec<u8> {
 
 #[test]
 fn commands_written_by_version_1_read_as_they_were() {
-    for (name, kind) in kinds() {
+    for (name, command) in commands() {
         let read = Command::decode(bytes(name).as_slice()).unwrap();
-        assert_eq!(read, command(kind), "{name}");
+        assert_eq!(read, command, "{name}");
         assert_eq!(
             read.encode_to_vec(),
             bytes(name),
@@ -303,7 +321,7 @@ fn commands_written_by_version_1_read_as_they_were() {
 
 #[test]
 fn snapshot_records_written_by_version_1_read_as_they_were() {
-    for (name, entity) in entities() {
+    for (name, entity) in all_entities() {
         let read = SnapshotRecord::decode(bytes(name).as_slice()).unwrap();
         assert_eq!(read.entity, Some(entity), "{name}");
         assert_eq!(
@@ -316,6 +334,6 @@ fn snapshot_records_written_by_version_1_read_as_they_were() {
 
 #[test]
 fn every_sample_has_its_line() {
-    let samples = kinds().len() + entities().len();
+    let samples = commands().len() + all_entities().len();
     assert_eq!(FORM_V1.lines().count(), samples);
 }

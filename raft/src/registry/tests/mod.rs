@@ -2,11 +2,20 @@
 
 mod bench;
 mod closings;
+mod cluster_moves;
 mod demand;
 mod form;
+mod form_cluster;
+mod handover;
+mod levels;
 mod moves;
+mod nodes;
+mod nodes_bench;
 mod pools;
 mod random;
+mod reach;
+mod replicas;
+mod requests;
 mod retention;
 mod sessions;
 mod snapshots;

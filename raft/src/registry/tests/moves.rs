@@ -7,21 +7,23 @@ use libra_proto::types::JobId;
 use proptest::prelude::*;
 
 use super::bench::*;
+use super::cluster_moves as cluster;
+use super::nodes_bench::*;
 use crate::registry::{Registry, session_key};
 
 /// One step before it is held against the registry: what to do, to whom, and three numbers to
 /// choose by. Small numbers choose what is right.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Move {
-    what: u8,
-    who: u8,
-    pick: u8,
-    luck: u8,
+    pub(super) what: u8,
+    pub(super) who: u8,
+    pub(super) pick: u8,
+    pub(super) luck: u8,
     later_ms: u16,
 }
 
 pub(super) fn moves(n: usize) -> impl Strategy<Value = Vec<Move>> {
-    let one = (0..48_u8, 0..4_u8, 0..40_u8, 0..12_u8, 0..400_u16);
+    let one = (0..64_u8, 0..4_u8, 0..40_u8, 0..12_u8, 0..400_u16);
     let one = one.prop_map(|(what, who, pick, luck, later_ms)| Move {
         what,
         who,
@@ -40,19 +42,40 @@ impl Move {
         Command {
             proposed_at_ms: if self.luck == 11 { now / 2 } else { now },
             proposer_node: 1,
+            leader_term: self.leader_term(),
+            request_id: self.request_id(fresh),
             kind: Some(self.kind(registry, fresh)),
-            ..Command::default()
         }
+    }
+
+    /// Of no role mostly; else of the term in which all entries are, or of another.
+    fn leader_term(&self) -> u64 {
+        match self.luck {
+            9 => TERM,
+            11 if self.pick < 8 => TERM + 1,
+            _ => 0,
+        }
+    }
+
+    /// Some commands bring an id, and some bring one that was there before.
+    fn request_id(&self, fresh: usize) -> Vec<u8> {
+        let before = match (self.luck, self.pick) {
+            (2..=6, 12..) => 0,
+            (7 | 8, 10..) => 1 + usize::from(self.who),
+            _ => return Vec::new(),
+        };
+        let number = fresh.saturating_sub(before) as u128;
+        number.to_be_bytes().to_vec()
     }
 
     fn kind(&self, registry: &Registry, fresh: usize) -> Kind {
         match self.what {
-            0..=11 => Kind::Submit(self.submit(fresh)),
+            0..=11 => Kind::Submit(self.submit(registry, fresh)),
             12..=18 => Kind::Finish(self.finish(registry)),
             19..=23 => start(&self.some_jobs(registry)),
             24..=26 => cancel(self.job(registry).0),
             27 | 28 => time_out(&self.some_jobs(registry)),
-            29..=31 => self.create(fresh),
+            29..=31 => self.create(registry, fresh),
             32..=35 => self.open(registry),
             36 | 37 => self.reset(registry, fresh),
             38 => fail(
@@ -66,15 +89,24 @@ impl Move {
             43 | 44 => self.retire(registry),
             45 => self.pools(),
             46 => self.settings(registry),
-            _ => self.node(),
+            _ => cluster::kind(self, registry),
         }
     }
 
-    fn is_right(&self) -> bool {
+    /// The node that a new session names: none mostly, if any is known.
+    fn owner(&self, registry: &Registry) -> u64 {
+        match registry.nodes().nth(usize::from(self.who)) {
+            Some(node) if self.luck > 9 => node.node_id,
+            None if registry.nodes().next().is_none() => 1,
+            Some(_) | None => 0,
+        }
+    }
+
+    pub(super) fn is_right(&self) -> bool {
         self.luck < 10
     }
 
-    fn session(&self) -> &'static str {
+    pub(super) fn session(&self) -> &'static str {
         ["default", "a", "b", "c"][usize::from(self.who)]
     }
 
@@ -82,7 +114,7 @@ impl Move {
         registry.session(&sid(self.session()))
     }
 
-    fn epoch(&self, registry: &Registry) -> u64 {
+    pub(super) fn epoch(&self, registry: &Registry) -> u64 {
         let epoch = self.record(registry).map_or(1, |session| session.epoch);
         if self.is_right() {
             epoch
@@ -99,7 +131,7 @@ impl Move {
     }
 
     /// A job that is active, more often than not.
-    fn job(&self, registry: &Registry) -> JobId {
+    pub(super) fn job(&self, registry: &Registry) -> JobId {
         let active: Vec<JobId> = registry
             .statements_before(None, None)
             .filter(|statement| self.luck > 8 || !statement.state().has_ended())
@@ -123,7 +155,7 @@ impl Move {
             .collect()
     }
 
-    fn submit(&self, fresh: usize) -> Submit {
+    fn submit(&self, registry: &Registry, fresh: usize) -> Submit {
         let operation = if self.luck == 10 {
             format!("op-{}", self.pick)
         } else {
@@ -148,8 +180,10 @@ impl Move {
             } else {
                 Vec::new()
             },
-            create_if_missing: (self.luck.is_multiple_of(2))
-                .then(|| create_session(self.session(), &spark)),
+            create_if_missing: (self.luck.is_multiple_of(2)).then(|| CreateSession {
+                owner_node: self.owner(registry),
+                ..create_session(self.session(), &spark)
+            }),
             ..submit_to(
                 self.session(),
                 ["default", "narrow", "default", "nowhere"][usize::from(self.pick % 4)],
@@ -171,7 +205,14 @@ impl Move {
             2 => StatementState::Failed,
             _ => StatementState::Cancelled,
         };
+        let sealed = ResultManifest {
+            epoch,
+            file_hash: job.0,
+            holders: holders(&[1, 1 + u64::from(self.who)][usize::from(self.who == 0)..]),
+            ..ResultManifest::default()
+        };
         Finish {
+            result: (state == StatementState::Succeeded).then_some(sealed),
             needs_cleanup: self.pick.is_multiple_of(5),
             ..finish(
                 job.0,
@@ -181,7 +222,7 @@ impl Move {
         }
     }
 
-    fn create(&self, fresh: usize) -> Kind {
+    fn create(&self, registry: &Registry, fresh: usize) -> Kind {
         let key = if self.pick < 3 {
             format!("sessions\nkey-{}", self.pick)
         } else {
@@ -189,6 +230,7 @@ impl Move {
         };
         Kind::CreateSession(CreateSession {
             reopen: self.pick.is_multiple_of(2),
+            owner_node: self.owner(registry),
             endpoint: format!("sc://{}", self.pick % 2),
             idempotency_key: session_key(&key, &[self.luck % 2]),
             ..create_session(self.session(), &format!("spark-{fresh}"))
@@ -280,6 +322,7 @@ impl Move {
         let wanted = Settings {
             retention_ms: 2_000,
             retention_statements: 12,
+            result_replicas: u32::from(self.pick % 4),
             ..settings(mode, 1 + u32::from(self.who))
         };
         put_settings(
@@ -290,14 +333,5 @@ impl Move {
                 version + 1
             },
         )
-    }
-
-    fn node(&self) -> Kind {
-        Kind::RegisterNode(RegisterNode {
-            node: Some(NodeRecord {
-                node_id: u64::from(self.who),
-                ..NodeRecord::default()
-            }),
-        })
     }
 }

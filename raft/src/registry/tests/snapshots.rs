@@ -12,6 +12,14 @@ fn busy() -> Bench {
         bench.done(submit("a", &format!("op-{n}")));
     }
     bench.done(ends_unknown(1));
+    bench.register(&[1]);
+    for n in 1..=2_u128 {
+        let asked = Command {
+            request_id: n.to_be_bytes().to_vec(),
+            ..bench.command(cancel(4))
+        };
+        bench.apply_command(&asked);
+    }
     bench
 }
 
@@ -120,6 +128,24 @@ fn contradictions_in_snapshots_are_refused() {
         }
     });
     assert!(matches!(no_number, RestoreError::Inconsistent { .. }));
+    let never_applied = with(|entity| {
+        if let Entity::Request(r) = entity {
+            r.index += 100
+        }
+    });
+    assert!(matches!(never_applied, RestoreError::Inconsistent { .. }));
+    let no_answer = with(|entity| {
+        if let Entity::Request(r) = entity {
+            r.applied = None
+        }
+    });
+    assert!(matches!(no_answer, RestoreError::Inconsistent { .. }));
+    let same_request = with(|entity| {
+        if let Entity::Request(r) = entity {
+            r.request_id = vec![1; 16]
+        }
+    });
+    assert!(matches!(same_request, RestoreError::Inconsistent { .. }));
     let no_form = with(|entity| {
         if let Entity::Session(s) = entity {
             s.session_id = "/".to_owned()

@@ -1,0 +1,166 @@
+//! Who is to hold a result, and who holds it.
+
+use libra_proto::registry::command::Kind;
+use libra_proto::registry::*;
+use libra_proto::types::{Change, JobId, NodeId};
+
+use super::bench::*;
+use super::nodes_bench::*;
+
+const HASH: u64 = 77;
+
+/// Nodes 1 to 3, session `a` open on node 1, job 1 running.
+fn bench() -> Bench {
+    let mut bench = Bench::new(Mode::Isolated, 2);
+    bench.register(&[1, 2, 3]);
+    bench.open("a", "spark-a");
+    bench.run("op-1");
+    bench
+}
+
+fn succeeds(nodes: &[u64]) -> Finish {
+    Finish {
+        result: Some(ResultManifest {
+            file_hash: HASH,
+            holders: holders(nodes),
+            ..ResultManifest::default()
+        }),
+        ..finish(1, 1, StatementState::Succeeded)
+    }
+}
+
+fn held(bench: &Bench, node: u64) -> Vec<u64> {
+    let held = bench.registry.held_by(NodeId(node));
+    held.map(|statement| statement.job).collect()
+}
+
+#[test]
+fn the_owner_names_other_replicas() {
+    let mut bench = bench();
+    assert_eq!(bench.statement(1).replicas, [1]);
+    assert!(bench.changed(put_replicas(1, 1, &[1, 3])));
+    assert_eq!(bench.statement(1).replicas, [1, 3]);
+    assert_eq!(bench.changes, [Change::Statement(JobId(1), sid("a"))]);
+    assert!(!bench.changed(put_replicas(1, 1, &[1, 3])));
+    // A node that is DOWN may be named: the owner knows better, or finds out.
+    bench.done(down(3, "boot-3"));
+    bench.done(put_replicas(1, 1, &[1, 2, 3]));
+    for (list, code) in [
+        (vec![], RejectionCode::Malformed),
+        (vec![2, 1], RejectionCode::Malformed),
+        (vec![1, 2, 2], RejectionCode::Malformed),
+        (vec![1, 9], RejectionCode::UnknownNode),
+    ] {
+        assert_eq!(bench.code(put_replicas(1, 1, &list)), code, "{list:?}");
+    }
+    assert_eq!(
+        bench.code(put_replicas(1, 2, &[1])),
+        RejectionCode::StaleEpoch
+    );
+    assert_eq!(
+        bench.code(put_replicas(9, 1, &[1])),
+        RejectionCode::UnknownJob
+    );
+    bench.done(ends(1, StatementState::Succeeded));
+    assert_eq!(
+        bench.code(put_replicas(1, 1, &[1])),
+        RejectionCode::AlreadyEnded
+    );
+}
+
+#[test]
+fn statements_that_wait_have_no_replicas_yet() {
+    let mut bench = bench();
+    bench.run("op-2");
+    bench.run("op-3");
+    assert_eq!(bench.state(3), StatementState::Queued);
+    assert_eq!(
+        bench.code(put_replicas(3, 1, &[1])),
+        RejectionCode::IllegalTransition
+    );
+}
+
+#[test]
+fn holders_follow_the_copies_of_a_sealed_result() {
+    let mut bench = bench();
+    assert_eq!(
+        bench.code(put_holders(1, HASH, &[1])),
+        RejectionCode::IllegalTransition
+    );
+    bench.done(Kind::Finish(succeeds(&[1, 2])));
+    assert_eq!(
+        (held(&bench, 1), held(&bench, 2), held(&bench, 3)),
+        (vec![1], vec![1], vec![])
+    );
+    assert!(bench.changed(put_holders(1, HASH, &[2, 3])));
+    assert_eq!(bench.changes, [Change::Statement(JobId(1), sid("a"))]);
+    assert_eq!(
+        (held(&bench, 1), held(&bench, 2), held(&bench, 3)),
+        (vec![], vec![1], vec![1])
+    );
+    assert!(!bench.changed(put_holders(1, HASH, &[2, 3])));
+    // The owner did not hear of its commit, and says it again.
+    assert!(!bench.changed(Kind::Finish(succeeds(&[1, 2]))));
+    assert_eq!(held(&bench, 3), [1]);
+    assert_eq!(
+        bench.code(put_holders(1, HASH + 1, &[1])),
+        RejectionCode::IllegalTransition
+    );
+    assert_eq!(
+        bench.code(put_holders(2, HASH, &[1])),
+        RejectionCode::UnknownJob
+    );
+    for list in [vec![], vec![0], vec![2, 2]] {
+        assert_eq!(
+            bench.code(put_holders(1, HASH, &list)),
+            RejectionCode::Malformed
+        );
+    }
+    bench.done(Kind::Retire(Retire {
+        jobs: vec![1],
+        sessions: Vec::new(),
+    }));
+    assert_eq!(held(&bench, 3), [0_u64; 0]);
+}
+
+#[test]
+fn a_removed_node_stays_named_and_out_of_reach() {
+    let mut bench = bench();
+    bench.done(Kind::Finish(succeeds(&[1, 2, 3])));
+    let reach = |bench: &Bench| -> Vec<u64> {
+        let result = bench.statement(1).result.as_ref().unwrap();
+        let near = result
+            .holders
+            .iter()
+            .filter(|holder| bench.registry.is_within_reach(holder));
+        near.map(|holder| holder.node_id).collect()
+    };
+    assert_eq!(reach(&bench), [1, 2, 3]);
+    bench.done(remove(3));
+    assert_eq!(held(&bench, 3), [1]);
+    assert_eq!(reach(&bench), [1, 2]);
+    bench.done(drain(2, true));
+    assert_eq!(reach(&bench), [1, 2], "it still works");
+    bench.done(down(2, "boot-2"));
+    assert_eq!(reach(&bench), [1]);
+    let wiped = NodeRecord {
+        store_uuid: "another".to_owned(),
+        ..node(2, "boot-2b")
+    };
+    bench.done(Kind::RegisterNode(RegisterNode { node: Some(wiped) }));
+    assert_eq!(reach(&bench), [1], "its copy went with its store");
+}
+
+#[test]
+fn no_replicas_in_the_settings_are_one() {
+    let mut bench = bench();
+    let none = Settings {
+        result_replicas: 0,
+        ..settings(Mode::Isolated, 2)
+    };
+    match bench.done(put_settings(none, 1)) {
+        applied::Result::Settings(settings) => assert_eq!(settings.result_replicas, 1),
+        other => panic!("no settings: {other:?}"),
+    }
+    assert_eq!(bench.registry.copies_wanted(), 1);
+}
