@@ -63,7 +63,7 @@ fn run_code(error: &RunError) -> u8 {
         RunError::Listen { .. }
         | RunError::Client(_)
         | RunError::Registry(_)
-        | RunError::NotReady
+        | RunError::NotReady { .. }
         | RunError::Results(_)
         | RunError::Bootstrap(_)
         | RunError::Actors(_)
