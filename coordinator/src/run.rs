@@ -152,6 +152,7 @@ async fn serve(
         conf: DefaultConf::new(config.spark.conf.clone()),
         session: session::Options::default(),
         restart: Policy::default(),
+        lease: None,
     })
     .await?;
     tracing::info!(node_id = node.0, http = http_address, "ready");

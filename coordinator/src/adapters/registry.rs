@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use libra_actors::ports::{ChangeFeed, Feed, Proposed, RegistryPort, Retirable, SessionView};
-use libra_proto::registry::{Command, PoolRecord, Settings, applied, command};
+use libra_proto::registry::{Command, NodeRecord, PoolRecord, Settings, applied, command};
 use libra_proto::types::{EndpointDemand, Epoch, JobId, NodeId, Place, SessionId, Standing};
 use libra_raft::registry::{Registry, SHARED_SESSION};
 use libra_raft::{FeedEvent, Handle, ProposeError, ReadError};
+use tokio::sync::watch;
 
 use crate::clock;
 
@@ -19,13 +20,20 @@ const BATCH: usize = 500;
 pub struct RaftRegistry {
     handle: Handle,
     node: NodeId,
+    // MERGE (R1): gone with `Handle::leadership`.
+    leadership: Arc<watch::Sender<Option<u64>>>,
 }
 
 impl RaftRegistry {
     /// Joins the actors of `node` to its registry.
     #[must_use]
     pub fn new(handle: Handle, node: NodeId) -> Self {
-        Self { handle, node }
+        let leadership = Arc::new(watch::Sender::new(None));
+        Self {
+            handle,
+            node,
+            leadership,
+        }
     }
 
     /// Waits until everything that was acknowledged before is applied here.
@@ -79,9 +87,15 @@ impl RaftRegistry {
 #[async_trait]
 impl RegistryPort for RaftRegistry {
     async fn propose(&self, kind: command::Kind) -> Proposed {
+        self.propose_as_leader(0, kind).await
+    }
+
+    // MERGE (R1): `Handle::propose_as_leader` for a term that is not 0.
+    async fn propose_as_leader(&self, leader_term: u64, kind: command::Kind) -> Proposed {
         let command = Command {
             proposed_at_ms: self.now_ms(),
             proposer_node: self.node.0,
+            leader_term,
             kind: Some(kind),
             ..Command::default()
         };
@@ -94,6 +108,14 @@ impl RegistryPort for RaftRegistry {
             },
             Err(error) => unknown(&error),
         }
+    }
+
+    // MERGE (R1): `Handle::leadership`. A group of one leads its newest term once it has caught up,
+    // which it has before the actors are started.
+    fn leadership(&self) -> watch::Receiver<Option<u64>> {
+        let term = self.handle.status().term;
+        self.leadership.send_replace(Some(term));
+        self.leadership.subscribe()
     }
 
     fn subscribe(&self) -> Box<dyn ChangeFeed> {
@@ -175,6 +197,15 @@ impl RegistryPort for RaftRegistry {
             .handle
             .view(|registry| registry.retirable(now_ms, BATCH));
         Retirable { jobs, sessions }
+    }
+
+    fn nodes(&self) -> Vec<NodeRecord> {
+        self.handle
+            .view(|registry| registry.nodes().cloned().collect())
+    }
+
+    fn clock_ms(&self) -> u64 {
+        self.handle.view(Registry::clock_ms)
     }
 
     fn node_id(&self) -> NodeId {
