@@ -7,6 +7,7 @@ const PROTOS: &[&str] = &[
     "libra/registry/v1/registry.proto",
     "libra/raft/v1/log.proto",
     "libra/peer/v1/peer.proto",
+    "libra/peer/v1/lease.proto",
     "libra/admin/v1/admin.proto",
 ];
 

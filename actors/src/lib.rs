@@ -2,6 +2,7 @@
 //!
 //! - [`supervisor`]: who starts the actors of a node; [`supervisor::Node`] is the way in.
 //! - [`session`]: one actor per session; [`statement`]: one running statement.
+//! - [`lease`]: which node may act for its sessions, and which is given up.
 //! - [`scheduler`] grants slots by the rules of [`fair`] to what waits in its pools; [`reaper`]
 //!   commits what time brings.
 //! - [`spark`]: the Spark Connect client.
@@ -12,10 +13,13 @@
 
 pub mod failpoint;
 pub mod fair;
+pub mod lease;
+mod mandate;
 pub(crate) mod pool;
 pub mod ports;
 mod pump;
 pub mod reaper;
+mod registry_clock;
 pub mod scheduler;
 pub mod session;
 pub mod spark;

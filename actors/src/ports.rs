@@ -9,12 +9,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use libra_proto::registry::{
-    Applied, CleanupRecord, Rejection, ResultManifest, SessionRecord, StatementRecord, command,
+    Applied, CleanupRecord, NodeRecord, Rejection, ResultManifest, SessionRecord, StatementRecord,
+    command,
 };
 use libra_proto::types::{
     Change, EndpointDemand, Epoch, JobId, NodeId, Place, SessionId, Standing,
 };
 use thiserror::Error;
+use tokio::sync::watch;
 
 /// What became of a proposed command.
 #[derive(Debug, Clone)]
@@ -76,6 +78,16 @@ pub trait RegistryPort: Send + Sync + 'static {
     /// Proposes a command and waits until it is applied here, within the registry's own limit.
     async fn propose(&self, command: command::Kind) -> Proposed;
 
+    /// Proposes a command of the leader's role: it is applied only in an entry of that very term.
+    /// Never forwarded and never repeated. Where this node surely does not lead the term the
+    /// answer may be [`Proposed::Unknown`] all the same: to read is always right.
+    async fn propose_as_leader(&self, term: u64, command: command::Kind) -> Proposed;
+
+    /// The term that this node leads: `Some` once it leads and has applied everything of before
+    /// that term, `None` as soon as it knows that it does not lead. Closed when the registry has
+    /// stopped.
+    fn leadership(&self) -> watch::Receiver<Option<u64>>;
+
     /// Subscribes to changes from now on.
     fn subscribe(&self) -> Box<dyn ChangeFeed>;
 
@@ -119,11 +131,57 @@ pub trait RegistryPort: Send + Sync + 'static {
     /// A bounded batch of what retention no longer keeps at `now_ms`.
     fn retirable(&self, now_ms: u64) -> Retirable;
 
+    /// All nodes, as applied here.
+    fn nodes(&self) -> Vec<NodeRecord>;
+
+    /// The registry's own clock, as applied here: the latest time that any command carried. It
+    /// never goes back, and stands still while nothing is proposed.
+    fn clock_ms(&self) -> u64;
+
     /// This node.
     fn node_id(&self) -> NodeId;
 
     /// The time, as commands carry it: milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;
+}
+
+/// A renewal that did not come off.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RenewError {
+    /// No leader has answered: the lease goes on as it was.
+    #[error("no leader renews this node's lease: {reason}")]
+    Unanswered {
+        /// What was said last.
+        reason: String,
+    },
+    /// The leader knows this start of the node as down, or not at all: it must join anew.
+    #[error("the leader refuses this node's lease: {reason}")]
+    Refused {
+        /// What the leader said.
+        reason: String,
+    },
+}
+
+/// How this node's lease is renewed, at whatever node leads.
+#[async_trait]
+pub trait LeasePort: Send + Sync + 'static {
+    /// Renews the lease once: touches this node's disk, so that a node whose disk hangs keeps no
+    /// lease, then asks the leader, which answers only after a quorum round that it began after
+    /// the request had come in, and only if its detector has counted the renewal.
+    ///
+    /// # Errors
+    /// See [`RenewError`].
+    ///
+    /// # Cancel safety
+    /// May be dropped; a renewal that was counted without this node's knowledge does no harm.
+    async fn renew(&self) -> Result<(), RenewError>;
+
+    /// Registers this node anew, as another start of it, after the leader had given it up; returns
+    /// when that is applied here, and with it that its sessions are others'.
+    ///
+    /// # Errors
+    /// See [`RenewError`].
+    async fn rejoin(&self) -> Result<(), RenewError>;
 }
 
 /// A result that could not be stored.
@@ -144,6 +202,15 @@ pub enum StoreError {
         job: JobId,
         /// What does not fit.
         cause: String,
+    },
+    /// The session has a newer epoch, whose owner writes this result now: the file is as it was,
+    /// and so is the statement.
+    #[error("result file of {job} is written under a newer epoch than {epoch}")]
+    Superseded {
+        /// Whose result it is.
+        job: JobId,
+        /// The epoch of the writer that was refused.
+        epoch: Epoch,
     },
 }
 

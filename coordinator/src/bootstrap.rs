@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** all of it may be said again: a node that dies in the middle starts over.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use libra_actors::ports::{Proposed, RegistryPort};
 use libra_proto::registry::{
     CreateSession, NodeRecord, PutSettings, RegisterNode, Rejection, RejectionCode, SeedPools, Settings, command,
@@ -33,25 +35,57 @@ pub enum BootstrapError {
     },
 }
 
-/// How this node is reached and told apart.
+/// How this node is reached and told apart; clones are of one node.
+#[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) http: String,
     pub(crate) grpc: String,
     store_uuid: String,
-    /// Of this start of the process.
-    boot_id: String,
+    boot_id: Arc<Mutex<String>>,
 }
 
 impl Identity {
-    /// The identity of one start.
+    /// The identity of one start of the process.
     pub(crate) fn new(http: String, grpc: String, store_uuid: String) -> Self {
         Self {
             http,
             grpc,
             store_uuid,
-            boot_id: Uuid::new_v4().to_string(),
+            boot_id: Arc::new(Mutex::new(Uuid::new_v4().to_string())),
         }
     }
+
+    /// Of this start, or of the last time that the node joined anew.
+    pub(crate) fn boot_id(&self) -> String {
+        self.lock().clone()
+    }
+
+    /// From now on it is another start: all that the last one owned is others'.
+    pub(crate) fn begin_anew(&self) {
+        *self.lock() = Uuid::new_v4().to_string();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, String> {
+        self.boot_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Registers this start of the node.
+pub(crate) async fn register_node(
+    registry: &RaftRegistry,
+    identity: &Identity,
+) -> Result<(), BootstrapError> {
+    let node = NodeRecord {
+        node_id: registry.node_id().0,
+        http: identity.http.clone(),
+        grpc: identity.grpc.clone(),
+        store_uuid: identity.store_uuid.clone(),
+        boot_id: identity.boot_id(),
+        feature_level: libra_raft::registry::FEATURE_LEVEL,
+        ..NodeRecord::default()
+    };
+    let register = command::Kind::RegisterNode(RegisterNode { node: Some(node) });
+    propose(registry, "registering this node", register).await
 }
 
 /// Registers the node, and seeds settings and pools where the registry has none.
@@ -60,17 +94,7 @@ pub(crate) async fn register(
     config: &Config,
     identity: &Identity,
 ) -> Result<(), BootstrapError> {
-    let node = NodeRecord {
-        node_id: config.node.id.0,
-        http: identity.http.clone(),
-        grpc: identity.grpc.clone(),
-        store_uuid: identity.store_uuid.clone(),
-        boot_id: identity.boot_id.clone(),
-        feature_level: libra_raft::registry::FEATURE_LEVEL,
-        ..NodeRecord::default()
-    };
-    let register = command::Kind::RegisterNode(RegisterNode { node: Some(node) });
-    propose(registry, "registering this node", register).await?;
+    register_node(registry, identity).await?;
     put_settings(registry, config).await?;
     let seed = command::Kind::SeedPools(SeedPools {
         pools: config.pools.clone(),

@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::admin::AdminService;
-use crate::peer::{PeerService, listening};
+use crate::peer::{LeaseService, PeerService, listening};
 
 /// What is served.
 pub(crate) struct Services {
     pub(crate) raft: RaftService,
     pub(crate) peer: PeerService,
+    pub(crate) leases: LeaseService,
     pub(crate) admin: AdminService,
 }
 
@@ -29,6 +30,7 @@ pub(crate) fn start(
     let router = listening(Server::builder())
         .add_service(services.raft)
         .add_service(services.peer.into_server())
+        .add_service(services.leases.into_server())
         .add_service(services.admin.into_server());
     let incoming = TcpListenerStream::new(listener);
     tokio::spawn(async move {

@@ -1,16 +1,17 @@
 //! The reaper: commits what time alone brings about: deadlines of statements, idle sessions,
 //! history that retention no longer keeps.
 //!
-//! **Invariant:** it only proposes; whether a deadline has passed is judged again by `apply`.
+//! **Invariant:** it only proposes, in its term; whether a deadline has passed is judged again by
+//! `apply`, so that a proposal of unknown outcome needs nothing but the next round.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use libra_proto::registry::{CloseSession, Retire, TimeOut, command};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::ports::{Proposed, RegistryPort};
+use crate::mandate::Mandate;
+use crate::ports::Proposed;
 use crate::pump::Attached;
 
 /// How often deadlines are looked at.
@@ -18,63 +19,73 @@ const DEADLINES: Duration = Duration::from_millis(200);
 /// Idle sessions and history are looked at once in so many rounds.
 const ROUNDS_PER_SWEEP: u64 = 5;
 
-/// The reaper of this node; it runs where the registry's leader is.
+/// The reaper of one term; it runs where the registry's leader is.
 pub(crate) struct Reaper;
 
 /// What the reaper is told.
 pub(crate) enum Message {
-    /// Its loop has ended: the node is stopping.
+    /// Its loop has ended, which it never does by itself.
     Ended,
 }
 
 impl Actor for Reaper {
     type Msg = Message;
     type State = Attached;
-    type Arguments = Arc<dyn RegistryPort>;
+    type Arguments = Mandate;
 
     async fn pre_start(
         &self,
         me: ActorRef<Message>,
-        registry: Arc<dyn RegistryPort>,
+        mandate: Mandate,
     ) -> Result<Attached, ActorProcessingErr> {
         let task = tokio::spawn(async move {
-            reap(registry.as_ref()).await;
-            let _ = me.cast(Message::Ended);
+            // A panic ends the loop too, and the guard tells.
+            let _ended = Ended(me);
+            reap(&mandate).await;
         });
         Ok(Attached(task.abort_handle()))
     }
 
     async fn handle(
         &self,
-        me: ActorRef<Message>,
+        _me: ActorRef<Message>,
         message: Message,
         _state: &mut Attached,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Ended => me.stop(None),
+            Message::Ended => Err("the reaper's loop has ended".into()),
         }
-        Ok(())
     }
 }
 
-async fn reap(registry: &dyn RegistryPort) {
+struct Ended(ActorRef<Message>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // The actor may be the one that ended it.
+        let _ = self.0.cast(Message::Ended);
+    }
+}
+
+async fn reap(leader: &Mandate) {
     let mut clock = interval(DEADLINES);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut round = 0_u64;
     loop {
         clock.tick().await;
-        let now_ms = registry.now_ms();
-        time_out(registry, now_ms).await;
+        let now_ms = leader.registry().now_ms();
+        time_out(leader, now_ms).await;
         if round.is_multiple_of(ROUNDS_PER_SWEEP) {
-            close_idle(registry, now_ms).await;
-            retire(registry, now_ms).await;
+            close_idle(leader, now_ms).await;
+            retire(leader, now_ms).await;
         }
         round = round.wrapping_add(1);
     }
 }
 
-async fn time_out(registry: &dyn RegistryPort, now_ms: u64) {
-    let jobs: Vec<u64> = registry
+async fn time_out(leader: &Mandate, now_ms: u64) {
+    let jobs: Vec<u64> = leader
+        .registry()
         .overdue(now_ms)
         .into_iter()
         .map(|job| job.0)
@@ -82,15 +93,15 @@ async fn time_out(registry: &dyn RegistryPort, now_ms: u64) {
     if !jobs.is_empty() {
         report(
             "deadlines",
-            registry
+            leader
                 .propose(command::Kind::TimeOut(TimeOut { jobs }))
                 .await,
         );
     }
 }
 
-async fn close_idle(registry: &dyn RegistryPort, now_ms: u64) {
-    for (id, if_idle_since_ms) in registry.idle_sessions(now_ms) {
+async fn close_idle(leader: &Mandate, now_ms: u64) {
+    for (id, if_idle_since_ms) in leader.registry().idle_sessions(now_ms) {
         let close = CloseSession {
             session_id: id.to_string(),
             reason: "idle".to_owned(),
@@ -98,13 +109,13 @@ async fn close_idle(registry: &dyn RegistryPort, now_ms: u64) {
         };
         report(
             "idle session",
-            registry.propose(command::Kind::CloseSession(close)).await,
+            leader.propose(command::Kind::CloseSession(close)).await,
         );
     }
 }
 
-async fn retire(registry: &dyn RegistryPort, now_ms: u64) {
-    let old = registry.retirable(now_ms);
+async fn retire(leader: &Mandate, now_ms: u64) {
+    let old = leader.registry().retirable(now_ms);
     if old.jobs.is_empty() && old.sessions.is_empty() {
         return;
     }
@@ -114,7 +125,7 @@ async fn retire(registry: &dyn RegistryPort, now_ms: u64) {
     };
     report(
         "retention",
-        registry.propose(command::Kind::Retire(retire)).await,
+        leader.propose(command::Kind::Retire(retire)).await,
     );
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
+use crate::mandate::Mandate;
 use crate::ports::RegistryPort;
 use crate::supervisor::{Policy, StartError};
 
@@ -15,10 +18,11 @@ use super::{Arguments, Scheduler};
 #[derive(Debug)]
 pub struct Drill {
     scheduler: ActorRef<Message>,
+    instance: TaskTracker,
 }
 
 impl Drill {
-    /// Starts a scheduler over that registry.
+    /// Starts a scheduler over that registry, in the term that its node leads now.
     ///
     /// # Errors
     /// When its actor cannot be spawned.
@@ -26,11 +30,18 @@ impl Drill {
         registry: Arc<dyn RegistryPort>,
         policy: Policy,
     ) -> Result<Self, StartError> {
-        let spawned = Actor::spawn(None, Scheduler, Arguments { registry, policy }).await;
+        let term = registry.leadership().borrow().unwrap_or_default();
+        let instance = TaskTracker::new();
+        let mandate = Mandate::new(registry, term, &instance);
+        let spawned = Actor::spawn(None, Scheduler, Arguments { mandate, policy }).await;
         let (scheduler, _) = spawned.map_err(|error| StartError {
             cause: error.to_string(),
         })?;
-        Ok(Self { scheduler })
+        instance.close();
+        Ok(Self {
+            scheduler,
+            instance,
+        })
     }
 
     /// Ends the actor of that pool as a crash would, if it runs.
@@ -60,14 +71,10 @@ impl Drill {
         )
     }
 
-    /// Stops it, with everything under it. Bounded by `limit`.
+    /// Stops it, and waits until nothing of it runs. Bounded by `limit`.
     pub async fn stop(self, limit: Duration) {
-        if self
-            .scheduler
-            .stop_and_wait(None, Some(limit))
-            .await
-            .is_err()
-        {
+        self.scheduler.stop(None);
+        if timeout(limit, self.instance.wait()).await.is_err() {
             tracing::warn!("the scheduler did not stop in time");
         }
     }

@@ -124,7 +124,7 @@ async fn ensure(me: &Me, state: &mut State, endpoint: &str) {
     }
     let arguments = arbiter::Arguments {
         endpoint: endpoint.to_owned(),
-        registry: Arc::clone(&state.registry),
+        mandate: state.mandate.clone(),
         policy: state.policy,
     };
     match Actor::spawn_linked(None, Arbiter, arguments, me.get_cell()).await {

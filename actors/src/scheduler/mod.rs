@@ -5,7 +5,7 @@
 //! crashed. The rules are [`crate::fair`]'s; `apply` in the registry is the referee.
 //!
 //! **Invariant:** nothing that decides lives here alone: every actor of the tree can be rebuilt
-//! from the registry at any time.
+//! from the registry at any time, and what it commits counts in its own term only.
 
 pub(crate) mod arbiter;
 mod drill;
@@ -13,23 +13,21 @@ mod handler;
 mod message;
 mod state;
 
-use std::sync::Arc;
-
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use crate::ports::RegistryPort;
+use crate::mandate::Mandate;
 use crate::supervisor::Policy;
 
 pub use drill::Drill;
 pub(crate) use message::Message;
 use state::State;
 
-/// The scheduler of this node; it runs where the registry's leader is.
+/// The scheduler of one term; it runs where the registry's leader is.
 pub(crate) struct Scheduler;
 
 /// What the scheduler is started with.
 pub(crate) struct Arguments {
-    pub(crate) registry: Arc<dyn RegistryPort>,
+    pub(crate) mandate: Mandate,
     /// When crashed arbiters and pool actors are started again.
     pub(crate) policy: Policy,
 }

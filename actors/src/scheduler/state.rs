@@ -7,6 +7,7 @@ use std::time::Instant;
 use libra_proto::types::SessionId;
 use ractor::{ActorId, ActorRef};
 
+use crate::mandate::Mandate;
 use crate::ports::RegistryPort;
 use crate::pump::{self, Attached};
 use crate::supervisor::{History, Policy};
@@ -16,6 +17,7 @@ use super::{Arguments, arbiter};
 
 /// The state of the scheduler.
 pub(crate) struct State {
+    pub(super) mandate: Mandate,
     pub(super) registry: Arc<dyn RegistryPort>,
     pub(super) policy: Policy,
     pub(super) arbiters: BTreeMap<String, ActorRef<arbiter::Message>>,
@@ -30,9 +32,11 @@ pub(crate) struct State {
 
 impl State {
     pub(super) fn new(me: &ActorRef<Message>, arguments: Arguments) -> Self {
-        let Arguments { registry, policy } = arguments;
+        let Arguments { mandate, policy } = arguments;
+        let registry = Arc::clone(mandate.registry());
         Self {
             _pump: pump::start(registry.as_ref(), me, Message::Feed),
+            mandate,
             registry,
             policy,
             arbiters: BTreeMap::new(),

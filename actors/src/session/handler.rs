@@ -62,6 +62,9 @@ pub(super) fn handle(me: &Me, message: Message, state: &mut State) {
             kept_alive(me, state, &spark_session_id, *result);
         }
         Message::Released => released(me, state),
+        Message::NotOurs => {
+            me.stop(Some("the session has another owner or epoch".to_owned()));
+        }
     }
 }
 
@@ -178,8 +181,8 @@ fn run(me: &Me, state: &mut State, statement: Arc<StatementRecord>) {
     let runner = Runner {
         ports: state.ports.clone(),
         spark,
-        session_id: state.id.clone(),
         epoch: state.epoch,
+        fence: state.fence.clone(),
         fresh: state.settled && !state.begun.contains(&job),
         remembers_operations: incarnation.remembers_operations,
         intents: intents_seen,

@@ -11,20 +11,26 @@ use ractor::ActorRef;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
+use crate::lease::Owner;
 use crate::statement::clean_up;
 
 use super::message::{Message, Proposal};
 use super::state::State;
 
-/// Spawns a task of this actor that reports with one message.
+/// Spawns a task of this actor that reports with one message. It waits at the fence first: all that
+/// an owner does to Spark or proposes is spawned here.
 fn spawn<F>(state: &State, to: &ActorRef<Message>, work: F) -> AbortHandle
 where
     F: Future<Output = Message> + Send + 'static,
 {
-    let to = to.clone();
+    let (to, fence) = (to.clone(), state.fence.clone());
     let task = state.tasks.spawn(async move {
+        let report = match fence.pass().await {
+            Owner::This => work.await,
+            Owner::Another => Message::NotOurs,
+        };
         // An actor that has stopped has no use for the report.
-        let _ = to.cast(work.await);
+        let _ = to.cast(report);
     });
     task.abort_handle()
 }

@@ -57,6 +57,8 @@ pub(crate) enum Message {
     },
     /// The Spark session is released, or Spark could not be told.
     Released,
+    /// A linearizable read says that the session is not this actor's any more.
+    NotOurs,
 }
 
 /// The proposals of a session actor; at most one of each is under way.

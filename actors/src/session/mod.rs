@@ -5,7 +5,7 @@
 //! in line with it. After a crash it is rebuilt from there; it trusts no memory.
 //!
 //! **Invariant:** it never holds a state of its own about what *should* run, and it acts only
-//! while the registry names this node and this epoch.
+//! while the registry names this node and this epoch, and this node's lease is held.
 
 mod conf;
 mod handler;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
+use crate::lease::Fence;
 use crate::spark::{Client, ClientOptions, Endpoint, SparkSession};
 use crate::statement::Ports;
 use crate::statement::machine::Intents;
@@ -33,6 +34,7 @@ pub(crate) struct State {
     client: Option<Client>,
     pub(crate) conf: Arc<DefaultConf>,
     pub(crate) ports: Ports,
+    pub(crate) fence: Fence,
     pub(crate) options: Options,
     pub(crate) tasks: Arc<TaskTracker>,
     pub(crate) poked: Arc<AtomicBool>,
@@ -73,7 +75,10 @@ impl State {
             tasks,
             poked,
         } = arguments;
+        let (lease, registry) = (ports.lease.clone(), Arc::clone(&ports.registry));
+        let fence = Fence::new(lease, registry, id.clone(), epoch);
         Self {
+            fence,
             id,
             epoch,
             endpoint,

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use libra_proto::registry::{Finish, RejectionCode, StatementRecord, StatementState, command};
-use libra_proto::types::{Epoch, ErrorClass, JobId, SessionId};
+use libra_proto::registry::StatementRecord;
+use libra_proto::types::{Epoch, ErrorClass, JobId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::failpoint;
+use crate::lease::{Fence, Lease, Owner};
 use crate::ports::{
-    Appended, LiveBoard, Proposed, RegistryPort, ResultPart, ResultStorePort, ResultWriter,
+    Appended, LiveBoard, RegistryPort, ResultPart, ResultStorePort, ResultWriter, StoreError,
 };
+use crate::registry_clock::RegistryClock;
 use crate::spark::{Body, Poisoned, Response, ResponseStream, SparkError, SparkSession};
 
 use super::failure::{failure_of, known};
@@ -19,8 +21,8 @@ use super::machine::{Action, End, Event, Facts, Failure, Intents, Limits, Machin
 
 /// How often an interrupt is repeated while the stream goes on.
 const INTERRUPT_EVERY: Duration = Duration::from_secs(1);
-/// How long one best-effort call (interrupt, release) may take.
-const BEST_EFFORT: Duration = Duration::from_secs(5);
+/// Between two attempts where somebody else seems to write the result.
+pub(super) const CONTESTED: Duration = Duration::from_millis(200);
 
 /// Where a runner reads and writes.
 #[derive(Clone)]
@@ -28,6 +30,8 @@ pub(crate) struct Ports {
     pub(crate) registry: Arc<dyn RegistryPort>,
     pub(crate) results: Arc<dyn ResultStorePort>,
     pub(crate) live: Arc<dyn LiveBoard>,
+    pub(crate) lease: Lease,
+    pub(crate) clock: Arc<RegistryClock>,
 }
 
 /// What became of a run.
@@ -46,6 +50,18 @@ pub(crate) enum Outcome {
     },
 }
 
+/// Takes a statement's live signs back, however its runner ends.
+struct Signs {
+    live: Arc<dyn LiveBoard>,
+    job: JobId,
+}
+
+impl Drop for Signs {
+    fn drop(&mut self) {
+        self.live.clear(self.job);
+    }
+}
+
 /// What came of sending an operation, or of attaching to it.
 type Sent = Result<ResponseStream, SparkError>;
 
@@ -54,8 +70,9 @@ pub(crate) struct Runner {
     pub(crate) ports: Ports,
     pub(crate) spark: SparkSession,
     pub(crate) statement: Arc<StatementRecord>,
-    pub(crate) session_id: SessionId,
     pub(crate) epoch: Epoch,
+    /// Everything that is done to Spark, the result or the registry passes it.
+    pub(crate) fence: Fence,
     /// It became `running` under this very actor.
     pub(crate) fresh: bool,
     pub(crate) remembers_operations: bool,
@@ -70,8 +87,28 @@ impl Runner {
     /// May be dropped at any point: what is stored and committed stays, and another runner goes on
     /// from there.
     pub(crate) async fn run(mut self) -> Outcome {
-        let job = self.job();
-        let opening = self.ports.results.writer(job, self.epoch);
+        let _signs = Signs {
+            live: Arc::clone(&self.ports.live),
+            job: self.job(),
+        };
+        loop {
+            if self.fence.pass().await == Owner::Another {
+                return Outcome::NotOurs;
+            }
+            if let Some(outcome) = self.attempt().await {
+                return outcome;
+            }
+            self.fresh = false;
+            if self.is_ours().await == Owner::Another {
+                return Outcome::NotOurs;
+            }
+            sleep(CONTESTED).await;
+        }
+    }
+
+    /// `None` if another writes the result, perhaps another owner.
+    async fn attempt(&mut self) -> Option<Outcome> {
+        let opening = self.ports.results.writer(self.job(), self.epoch);
         // What surely was not sent yet is sent while the disk is at work.
         let (opened, sent) = if self.fresh && !self.intents.borrow().any() {
             let (opened, sent) = tokio::join!(opening, self.execute());
@@ -84,21 +121,30 @@ impl Runner {
                 Err("its file holds responses although it was never sent".to_owned())
             }
             Ok(writer) => Ok(writer),
+            Err(StoreError::Superseded { .. }) => return None,
             Err(error) => Err(error.to_string()),
         };
-        let outcome = match opened {
+        Some(match opened {
             Ok(mut writer) => self.drive(writer.as_mut(), sent).await,
             Err(cause) => {
                 self.interrupt().await;
                 let end = End::Failed(ErrorClass::ResultLost.error(cause));
                 self.finish(end, None, sent.is_some()).await
             }
-        };
-        self.ports.live.clear(job);
-        outcome
+        })
     }
 
-    fn job(&self) -> JobId {
+    /// Whose the session is, by a linearizable read, however long that takes.
+    pub(super) async fn is_ours(&self) -> Owner {
+        loop {
+            match self.fence.confirm().await {
+                Some(owner) => return owner,
+                None => sleep(CONTESTED).await,
+            }
+        }
+    }
+
+    pub(super) fn job(&self) -> JobId {
         JobId(self.statement.job)
     }
 
@@ -146,11 +192,8 @@ impl Runner {
 
     fn now(&self, begun: Instant) -> Now {
         let monotonic_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let running_for_ms = self
-            .ports
-            .registry
-            .now_ms()
-            .saturating_sub(self.statement.started_at_ms);
+        let now_ms = self.ports.clock.now_ms();
+        let running_for_ms = now_ms.saturating_sub(self.statement.started_at_ms);
         Now {
             monotonic_ms,
             running_for_ms,
@@ -164,6 +207,9 @@ impl Runner {
         machine: &mut Machine,
         begun: Instant,
     ) -> Event {
+        if speaks_to_spark(&action) && self.fence.pass().await == Owner::Another {
+            return Event::Owner(false);
+        }
         let operation = &self.statement.operation_id;
         match action {
             Action::Execute => {
@@ -184,17 +230,10 @@ impl Runner {
                 Ok(Poisoned::Arrived) => Event::Arrived,
                 Err(error) => Event::Failed(failure_of(error)),
             },
-            Action::ConfirmEpoch => {
-                match self
-                    .ports
-                    .registry
-                    .confirm_epoch(&self.session_id, self.epoch)
-                    .await
-                {
-                    Some(ours) => Event::Owner(ours),
-                    None => Event::Failed(Failure::Disconnected),
-                }
-            }
+            Action::ConfirmEpoch => match self.fence.confirm().await {
+                Some(owner) => Event::Owner(owner == Owner::This),
+                None => Event::OwnerUnknown,
+            },
             Action::Wait { ms, reconnecting } => {
                 self.ports.live.reconnecting(self.job(), reconnecting);
                 self.wait(Duration::from_millis(ms), machine).await;
@@ -299,100 +338,41 @@ impl Runner {
         };
         let complete = matches!(part, ResultPart::Complete);
         failpoint::hit("streaming");
+        // The stream is held meanwhile: Spark waits, and whoever attaches cuts it off.
+        if self.fence.pass().await == Owner::Another {
+            return Some(Event::Owner(false));
+        }
         let appended = writer.append(&response.response_id, part).await;
         let cut = match appended {
             Ok(Appended::More) if !complete => return None,
             Ok(appended) => appended == Appended::CutHere,
-            Err(error) => return Some(Event::Failed(Failure::Store(error.to_string()))),
+            Err(error) => return Some(Event::Failed(not_stored(&error))),
         };
         match writer.sync().await {
             Ok(()) if cut => Some(Event::Cut),
             Ok(()) => Some(Event::Complete),
-            Err(error) => Some(Event::Failed(Failure::Store(error.to_string()))),
+            Err(error) => Some(Event::Failed(not_stored(&error))),
         }
     }
+}
 
-    async fn interrupt(&self) {
-        let call = self.spark.interrupt(&self.statement.operation_id);
-        match timeout(BEST_EFFORT, call).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::debug!(job = %self.job(), %error, "interrupt failed"),
-            Err(_) => tracing::debug!(job = %self.job(), "interrupt timed out"),
-        }
+/// Whether Spark would hear of it.
+fn speaks_to_spark(action: &Action) -> bool {
+    match action {
+        Action::Execute | Action::Reattach | Action::AskStatus | Action::Poison => true,
+        Action::Read
+        | Action::ConfirmEpoch
+        | Action::Wait { .. }
+        | Action::Finish { .. }
+        | Action::SessionLost { .. }
+        | Action::Stop => false,
     }
+}
 
-    /// Commits the end, however often it takes, then releases the operation in Spark.
-    async fn finish(
-        &self,
-        end: End,
-        writer: Option<&mut dyn ResultWriter>,
-        needs_cleanup: bool,
-    ) -> Outcome {
-        let (state, result, error) = match (end, writer) {
-            (End::Succeeded, Some(writer)) => match writer.seal().await {
-                Ok(manifest) => (StatementState::Succeeded, Some(manifest), None),
-                Err(error) => {
-                    let error = ErrorClass::ResultLost.error(error.to_string());
-                    (StatementState::Failed, None, Some(error))
-                }
-            },
-            (End::Succeeded, None) => {
-                let error = ErrorClass::ResultLost.error("its result was never stored");
-                (StatementState::Failed, None, Some(error))
-            }
-            (End::Cancelled, _) => (StatementState::Cancelled, None, None),
-            (End::Failed(error), _) => (StatementState::Failed, None, Some(error)),
-        };
-        failpoint::hit("stored-not-committed");
-        let outcome = self
-            .commit(Finish {
-                job: self.statement.job,
-                epoch: self.epoch.0,
-                state: state.into(),
-                result,
-                error,
-                needs_cleanup,
-            })
-            .await;
-        failpoint::hit("committed-not-released");
-        if outcome == Outcome::Ended && !needs_cleanup {
-            self.release().await;
-        }
-        outcome
-    }
-
-    async fn commit(&self, finish: Finish) -> Outcome {
-        let mut backoff = Duration::from_millis(20);
-        loop {
-            match self
-                .ports
-                .registry
-                .propose(command::Kind::Finish(finish.clone()))
-                .await
-            {
-                Proposed::Applied(_) => return Outcome::Ended,
-                Proposed::Rejected(rejection) => {
-                    return match rejection.code() {
-                        RejectionCode::AlreadyEnded => Outcome::Ended,
-                        code => {
-                            tracing::warn!(job = %self.job(), ?code, "end refused by the registry");
-                            Outcome::NotOurs
-                        }
-                    };
-                }
-                Proposed::Unknown(reason) => {
-                    tracing::debug!(job = %self.job(), reason, "end not committed yet");
-                    sleep(backoff).await;
-                    backoff = (backoff * 2).min(Duration::from_secs(1));
-                }
-            }
-        }
-    }
-
-    async fn release(&self) {
-        let call = self.spark.release(&self.statement.operation_id);
-        if let Ok(Err(error)) = timeout(BEST_EFFORT, call).await {
-            tracing::debug!(job = %self.job(), %error, "operation not released; Spark drops it by itself");
-        }
+/// What it is to the statement that a response was not stored.
+fn not_stored(error: &StoreError) -> Failure {
+    match error {
+        StoreError::Io { .. } | StoreError::Damaged { .. } => Failure::Store(error.to_string()),
+        StoreError::Superseded { .. } => Failure::Disconnected,
     }
 }

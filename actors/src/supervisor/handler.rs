@@ -25,6 +25,8 @@ type Me = ActorRef<Message>;
 const WIND_DOWN_REPORT: Duration = Duration::from_secs(30);
 
 pub(super) async fn changed(me: &Me, state: &mut State, feed: Feed) {
+    // It is the better the closer it follows.
+    let _ = state.arguments.ports.clock.now_ms();
     let touched: BTreeSet<SessionId> = match feed {
         Feed::Changes(changes) => changes
             .into_iter()
@@ -58,11 +60,20 @@ pub(super) async fn ensure(me: &Me, state: &mut State, id: &SessionId) {
     if state.vacating.contains_key(id) {
         return;
     }
-    if let Some(view) = owned(state, id) {
-        start(me, state, id, &view).await;
-    } else {
-        state.histories.remove(id);
+    match owned(state, id) {
+        Some(view) if is_taken(state, id, &view) => start(me, state, id, &view).await,
+        Some(_) => tracing::info!(session_id = %id, "not taken: this node is draining"),
+        None => {
+            state.histories.remove(id);
+            state.arguments.trackers.forget(id);
+        }
     }
+}
+
+/// A draining node takes nothing that it did not have, in that epoch, when draining began.
+fn is_taken(state: &State, id: &SessionId, view: &SessionView) -> bool {
+    let kept = state.arguments.draining.as_ref();
+    kept.is_none_or(|kept| kept.get(id) == Some(&view.session.epoch))
 }
 
 fn owned(state: &State, id: &SessionId) -> Option<SessionView> {
@@ -191,12 +202,11 @@ fn fail(me: &Me, state: &mut State, id: &SessionId, epoch: u64, why: String) {
         epoch,
         error: Some(ErrorClass::SessionClosed.error(why)),
     });
-    let (me, failed, registry) = (
-        me.clone(),
-        id.clone(),
-        Arc::clone(&state.arguments.ports.registry),
-    );
+    let ports = &state.arguments.ports;
+    let (me, failed, registry) = (me.clone(), id.clone(), Arc::clone(&ports.registry));
+    let lease = ports.lease.clone();
     let task = tokio::spawn(async move {
+        let _ = lease.held().await;
         let result = registry.propose(command).await;
         tracing::info!(session_id = %failed, ?result, "session marked failed");
         sleep(Duration::from_secs(1)).await;

@@ -1,140 +1,99 @@
-//! The root supervisor: an actor that holds the node's own actors and starts each again when it
-//! crashes. Its handle, [`Node`], is what `coordinator` starts and stops.
+//! The root supervisor: an actor that holds the node's own actors, starts each again when it
+//! crashes, and those of the leader's role with leadership.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
-use thiserror::Error;
-use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
 
-use crate::ports::{LiveBoard, RegistryPort, ResultStorePort};
+use crate::lease::{
+    self, Detector, DetectorArguments, DetectorHandle, Keeper, KeeperArguments, Lease,
+};
+use crate::mandate::Mandate;
+use crate::ports::RegistryPort;
 use crate::pump::Attached;
 use crate::reaper::Reaper;
+use crate::registry_clock::RegistryClock;
 use crate::scheduler::{self, Scheduler};
-use crate::session;
-use crate::spark::{ClientOptions, Endpoint};
+use crate::spark::Endpoint;
 use crate::statement::Ports;
 
+use super::node::NodeOptions;
 use super::restart::{History, Policy, Verdict};
+use super::roster::{Part, Roster, Step};
 use super::sessions::{self, SessionSupervisor};
 
-/// What a node's actors are started with.
-pub struct NodeOptions {
-    /// The replicated registry.
-    pub registry: Arc<dyn RegistryPort>,
-    /// Where results go.
-    pub results: Arc<dyn ResultStorePort>,
-    /// Where live signs are shown.
-    pub live: Arc<dyn LiveBoard>,
-    /// The Spark Connect endpoints that sessions may live on.
-    pub endpoints: Vec<Endpoint>,
-    /// The times and sizes of the channels to them.
-    pub client: ClientOptions,
-    /// Default conf of every Spark session.
-    pub conf: session::DefaultConf,
-    /// The times and limits of session actors.
-    pub session: session::Options,
-    /// When crashed actors are started again.
-    pub restart: Policy,
+/// How often an instance that does not end is reported.
+const WIND_DOWN_REPORT: Duration = Duration::from_secs(30);
+
+pub(super) struct Root;
+
+/// What the root supervisor is started with.
+pub(super) struct Arguments {
+    pub(super) options: NodeOptions,
+    pub(super) detector: DetectorHandle,
+    pub(super) lease: Lease,
 }
 
-/// The actors of this node. They must be started only when the registry is known to be up to
-/// date here (a read index has been reached): what is `running` later than that is theirs to send.
-pub struct Node {
-    root: ActorRef<Message>,
-    ended: JoinHandle<()>,
-}
-
-/// The root actor was not spawned.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the root actor was not spawned: {cause}")]
-pub struct StartError {
-    /// What ractor said.
-    pub cause: String,
-}
-
-/// The root supervisor has given up, or was stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stopped;
-
-impl Node {
-    /// Starts the root supervisor and everything under it.
-    ///
-    /// # Errors
-    /// When the root actor cannot be spawned.
-    pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
-        let spawned = Actor::spawn(None, Root, options).await;
-        let (root, ended) = spawned.map_err(|error| StartError {
-            cause: error.to_string(),
-        })?;
-        Ok(Self { root, ended })
-    }
-
-    /// Waits until the root supervisor has ended: after [`Node::stop`], or because one of the
-    /// node's own actors crashed too often, and the process had better start anew.
-    ///
-    /// # Cancel safety
-    /// May be dropped and called again.
-    pub async fn ended(&mut self) -> Stopped {
-        // Whether it ended by a panic or not, it has ended.
-        let _ = (&mut self.ended).await;
-        Stopped
-    }
-
-    /// Stops all actors; statements go on in Spark. Bounded by `limit`.
-    pub async fn stop(self, limit: Duration) {
-        if self.root.stop_and_wait(None, Some(limit)).await.is_err() {
-            tracing::warn!("actors did not stop in time");
-        }
-    }
-}
-
-struct Root;
-
+/// What the root supervisor is told.
 #[derive(Debug)]
-enum Message {
-    Start(Part),
+pub(super) enum Message {
+    /// This node leads that term, or none.
+    Leadership(Option<u64>),
+    /// An instance has ended and nothing of it is left.
+    Vacant(Part),
+    /// Take no more sessions; the sender is dropped when that is noted.
+    Drain(oneshot::Sender<()>),
 }
 
-/// The actors right under the root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    Sessions,
-    Scheduler,
-    Reaper,
+/// One instance of a part.
+struct Seat {
+    actor: ActorCell,
+    instance: TaskTracker,
 }
 
-struct State {
+pub(super) struct State {
     options: sessions::Arguments,
+    lease: Option<lease::Setup>,
+    detector: DetectorHandle,
     policy: Policy,
-    running: BTreeMap<ActorId, Part>,
+    roster: Roster,
+    seats: BTreeMap<Part, Seat>,
     histories: BTreeMap<Part, History>,
-    starting: Vec<Attached>,
+    /// Parts whose instance has ended, until everything of it is gone.
+    vacating: BTreeMap<Part, Attached>,
     began: Instant,
+    _leadership: Attached,
 }
 
 impl Actor for Root {
     type Msg = Message;
     type State = State;
-    type Arguments = NodeOptions;
+    type Arguments = Arguments;
 
     async fn pre_start(
         &self,
         me: ActorRef<Message>,
-        options: NodeOptions,
+        arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
+        let Arguments {
+            options,
+            detector,
+            lease,
+        } = arguments;
         let ports = Ports {
+            clock: Arc::new(RegistryClock::new(Arc::clone(&options.registry))),
+            lease,
             registry: options.registry,
             results: options.results,
             live: options.live,
         };
-        for part in [Part::Sessions, Part::Scheduler, Part::Reaper] {
-            me.cast(Message::Start(part))?;
-        }
         Ok(State {
+            _leadership: follow_leadership(ports.registry.as_ref(), &me),
             options: sessions::Arguments {
                 ports,
                 endpoints: Arc::new(by_name(options.endpoints)),
@@ -143,11 +102,15 @@ impl Actor for Root {
                 session: options.session,
                 policy: options.restart,
                 trackers: sessions::Trackers::default(),
+                draining: None,
             },
+            roster: Roster::new(parts(options.lease.is_some())),
+            lease: options.lease,
+            detector,
             policy: options.restart,
-            running: BTreeMap::new(),
+            seats: BTreeMap::new(),
             histories: BTreeMap::new(),
-            starting: Vec::new(),
+            vacating: BTreeMap::new(),
             began: Instant::now(),
         })
     }
@@ -158,12 +121,19 @@ impl Actor for Root {
         message: Message,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        let Message::Start(part) = message;
-        match start(&me, state, part).await {
-            Ok(actor) => {
-                state.running.insert(actor.get_id(), part);
+        match message {
+            Message::Leadership(term) => {
+                for step in state.roster.lead(term) {
+                    perform(&me, state, step).await;
+                }
             }
-            Err(error) => failed(&me, state, part, &error.to_string()),
+            Message::Vacant(part) => {
+                state.vacating.remove(&part);
+                if let Some(step) = state.roster.vacated(part) {
+                    perform(&me, state, step).await;
+                }
+            }
+            Message::Drain(noted) => drain(state, noted),
         }
         Ok(())
     }
@@ -176,13 +146,15 @@ impl Actor for Root {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(cell, error) => {
-                if let Some(part) = state.running.remove(&cell.get_id()) {
-                    failed(&me, state, part, &error.to_string());
+                if let Some((part, seat)) = remove(state, cell.get_id()) {
+                    crashed(&me, state, part, seat.instance, &error.to_string());
                 }
             }
             SupervisionEvent::ActorTerminated(cell, _, reason) => {
-                if let Some(part) = state.running.remove(&cell.get_id()) {
+                if let Some((part, seat)) = remove(state, cell.get_id()) {
                     tracing::info!(?part, reason, "actor stopped");
+                    state.roster.ended(part);
+                    vacate(&me, state, part, seat.instance, Duration::ZERO);
                 }
             }
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
@@ -191,13 +163,103 @@ impl Actor for Root {
     }
 }
 
+/// Tells the root which term this node leads, from now on: first how it is.
+fn follow_leadership(registry: &dyn RegistryPort, me: &ActorRef<Message>) -> Attached {
+    let (mut leadership, me) = (registry.leadership(), me.clone());
+    let task = tokio::spawn(async move {
+        loop {
+            let term = *leadership.borrow_and_update();
+            if me.cast(Message::Leadership(term)).is_err() {
+                return;
+            }
+            if leadership.changed().await.is_err() {
+                // The registry has stopped: nobody leads it from here.
+                let _ = me.cast(Message::Leadership(None));
+                return;
+            }
+        }
+    });
+    Attached(task.abort_handle())
+}
+
+/// The parts of a node: without leases nobody renews and nobody detects.
+fn parts(leased: bool) -> &'static [Part] {
+    if leased {
+        &[
+            Part::Sessions,
+            Part::Scheduler,
+            Part::Reaper,
+            Part::Keeper,
+            Part::Detector,
+        ]
+    } else {
+        &[Part::Sessions, Part::Scheduler, Part::Reaper]
+    }
+}
+
+/// A session supervisor that is started again takes none either.
+fn drain(state: &mut State, noted: oneshot::Sender<()>) {
+    if state.options.draining.is_some() {
+        return;
+    }
+    let registry = &state.options.ports.registry;
+    let owned = registry.owned_sessions().into_iter().filter_map(|id| {
+        let view = registry.session(&id)?;
+        Some((id, view.session.epoch))
+    });
+    let kept: sessions::Kept = Arc::new(owned.collect());
+    state.options.draining = Some(Arc::clone(&kept));
+    if let Some(seat) = state.seats.get(&Part::Sessions) {
+        // One that has ended is started again with what stands in the options.
+        let _ = seat
+            .actor
+            .send_message(sessions::Message::Drain(kept, noted));
+    }
+}
+
 fn by_name(endpoints: Vec<Endpoint>) -> BTreeMap<String, Arc<Endpoint>> {
     let named = |endpoint: Endpoint| (endpoint.name().to_owned(), Arc::new(endpoint));
     endpoints.into_iter().map(named).collect()
 }
 
-async fn start(me: &ActorRef<Message>, state: &State, part: Part) -> Result<ActorCell, SpawnErr> {
-    let registry = Arc::clone(&state.options.ports.registry);
+/// The part whose actor that was; it is not from now on.
+fn remove(state: &mut State, actor: ActorId) -> Option<(Part, Seat)> {
+    let mut seats = state.seats.iter();
+    let (part, _) = seats.find(|(_, seat)| seat.actor.get_id() == actor)?;
+    let part = *part;
+    state.seats.remove(&part).map(|seat| (part, seat))
+}
+
+async fn perform(me: &ActorRef<Message>, state: &mut State, step: Step) {
+    match step {
+        Step::Stop(part) => {
+            if let Some(seat) = state.seats.get(&part) {
+                seat.actor
+                    .stop(Some("this node leads that term no more".to_owned()));
+            }
+        }
+        Step::Start(part, term) => {
+            let instance = TaskTracker::new();
+            let mandate = Mandate::new(Arc::clone(&state.options.ports.registry), term, &instance);
+            match start(me, state, part, mandate).await {
+                Ok(actor) => {
+                    if part.leads() {
+                        tracing::info!(?part, term, "started as the leader");
+                    }
+                    state.seats.insert(part, Seat { actor, instance });
+                }
+                Err(error) => crashed(me, state, part, instance, &error.to_string()),
+            }
+        }
+    }
+}
+
+async fn start(
+    me: &ActorRef<Message>,
+    state: &State,
+    part: Part,
+    mandate: Mandate,
+) -> Result<ActorCell, SpawnErr> {
     let root = me.get_cell();
     Ok(match part {
         Part::Sessions => {
@@ -209,35 +271,59 @@ async fn start(me: &ActorRef<Message>, state: &State, part: Part) -> Result<Acto
         }
         Part::Scheduler => {
             let policy = state.policy;
-            let arguments = scheduler::Arguments { registry, policy };
+            let arguments = scheduler::Arguments { mandate, policy };
             Actor::spawn_linked(None, Scheduler, arguments, root)
                 .await?
                 .0
                 .get_cell()
         }
-        Part::Reaper => Actor::spawn_linked(None, Reaper, registry, root)
+        Part::Reaper => Actor::spawn_linked(None, Reaper, mandate, root)
             .await?
             .0
             .get_cell(),
+        Part::Keeper => {
+            let arguments = KeeperArguments {
+                setup: leases(state)?,
+                lease: state.options.ports.lease.clone(),
+            };
+            Actor::spawn_linked(None, Keeper, arguments, root)
+                .await?
+                .0
+                .get_cell()
+        }
+        Part::Detector => {
+            let arguments = DetectorArguments {
+                mandate,
+                handle: state.detector.clone(),
+                options: leases(state)?.options,
+            };
+            Actor::spawn_linked(None, Detector, arguments, root)
+                .await?
+                .0
+                .get_cell()
+        }
     })
 }
 
-fn failed(me: &ActorRef<Message>, state: &mut State, part: Part, error: &str) {
+fn leases(state: &State) -> Result<lease::Setup, SpawnErr> {
+    let missing = || SpawnErr::StartupFailed("this node has no leases".into());
+    state.lease.clone().ok_or_else(missing)
+}
+
+fn crashed(
+    me: &ActorRef<Message>,
+    state: &mut State,
+    part: Part,
+    instance: TaskTracker,
+    error: &str,
+) {
+    state.roster.crashed(part);
     let now_ms = u64::try_from(state.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    match state
-        .histories
-        .entry(part)
-        .or_default()
-        .crashed(&state.policy, now_ms)
-    {
+    let history = state.histories.entry(part).or_default();
+    match history.crashed(&state.policy, now_ms) {
         Verdict::Restart(wait) => {
             tracing::error!(?part, error, ?wait, "actor crashed; starting it again");
-            let me = me.clone();
-            let task = tokio::spawn(async move {
-                sleep(wait).await;
-                let _ = me.cast(Message::Start(part));
-            });
-            state.starting.push(Attached(task.abort_handle()));
+            vacate(me, state, part, instance, wait);
         }
         Verdict::GiveUp => {
             tracing::error!(
@@ -248,4 +334,24 @@ fn failed(me: &ActorRef<Message>, state: &mut State, part: Part, error: &str) {
             me.stop(Some(format!("{part:?} crashes again and again")));
         }
     }
+}
+
+/// Waits until nothing of the ended instance is left, then `wait`, then looks again.
+fn vacate(
+    me: &ActorRef<Message>,
+    state: &mut State,
+    part: Part,
+    instance: TaskTracker,
+    wait: Duration,
+) {
+    instance.close();
+    let me = me.clone();
+    let task = tokio::spawn(async move {
+        while timeout(WIND_DOWN_REPORT, instance.wait()).await.is_err() {
+            tracing::error!(?part, "what the ended actor had started still runs");
+        }
+        sleep(wait).await;
+        let _ = me.cast(Message::Vacant(part));
+    });
+    state.vacating.insert(part, Attached(task.abort_handle()));
 }

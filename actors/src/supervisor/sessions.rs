@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use libra_proto::types::SessionId;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use crate::ports::Feed;
@@ -27,6 +28,9 @@ pub(super) enum Message {
     Feed(Feed, Handled),
     /// A child has ended and nothing of it runs any more: see what is to be started.
     Vacant(SessionId),
+    /// Take no sessions but these, each in its epoch: they are run until they are moved.
+    /// The sender is dropped when that is noted.
+    Drain(Kept, oneshot::Sender<()>),
 }
 
 /// What the session supervisor is started with.
@@ -40,7 +44,12 @@ pub(super) struct Arguments {
     pub(super) session: session::Options,
     pub(super) policy: Policy,
     pub(super) trackers: Trackers,
+    /// While this node drains: the sessions that it had when that began.
+    pub(super) draining: Option<Kept>,
 }
+
+/// Sessions that a draining node keeps until they are moved, each with its epoch.
+pub(super) type Kept = Arc<BTreeMap<SessionId, u64>>;
 
 /// What session actors have started, by session. It outlives the session supervisor, so that one
 /// that is started again after a crash waits for what the last one's children had started.
@@ -61,6 +70,11 @@ impl Trackers {
             return None;
         }
         Some(tasks)
+    }
+
+    /// Nothing is to be waited for if nothing of the session's last actor runs.
+    pub(super) fn forget(&self, id: &SessionId) {
+        let _ = self.unfinished(id);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<SessionId, Arc<TaskTracker>>> {
@@ -116,6 +130,7 @@ impl Actor for SessionSupervisor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Feed(feed, _handled) => handler::changed(&me, state, feed).await,
+            Message::Drain(kept, _noted) => state.arguments.draining = Some(kept),
             Message::Vacant(id) => {
                 state.vacating.remove(&id);
                 handler::ensure(&me, state, &id).await;

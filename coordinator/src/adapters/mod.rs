@@ -3,7 +3,9 @@
 //! **Invariant:** nothing is decided here: a call is handed on, and its answer translated.
 
 mod directory;
+mod lease;
 mod registry;
 
 pub use directory::RegisteredNodes;
+pub(crate) use lease::{RaftLease, Renewing};
 pub use registry::RaftRegistry;

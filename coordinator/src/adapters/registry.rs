@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use libra_actors::ports::{ChangeFeed, Feed, Proposed, RegistryPort, Retirable, SessionView};
-use libra_proto::registry::{Command, PoolRecord, Settings, applied, command};
+use libra_proto::registry::{Applied, Command, NodeRecord, PoolRecord, Settings, applied, command};
 use libra_proto::types::{EndpointDemand, Epoch, JobId, NodeId, Place, SessionId, Standing};
 use libra_raft::registry::{Registry, SHARED_SESSION};
 use libra_raft::{FeedEvent, Handle, ProposeError, ReadError};
+use tokio::sync::watch;
 
 use crate::clock;
 
@@ -26,6 +27,15 @@ impl RaftRegistry {
     #[must_use]
     pub fn new(handle: Handle, node: NodeId) -> Self {
         Self { handle, node }
+    }
+
+    fn command(&self, kind: command::Kind) -> Command {
+        Command {
+            proposed_at_ms: self.now_ms(),
+            proposer_node: self.node.0,
+            kind: Some(kind),
+            ..Command::default()
+        }
     }
 
     /// Waits until everything that was acknowledged before is applied here.
@@ -79,21 +89,15 @@ impl RaftRegistry {
 #[async_trait]
 impl RegistryPort for RaftRegistry {
     async fn propose(&self, kind: command::Kind) -> Proposed {
-        let command = Command {
-            proposed_at_ms: self.now_ms(),
-            proposer_node: self.node.0,
-            kind: Some(kind),
-            ..Command::default()
-        };
-        match self.handle.propose(command).await {
-            Ok(applied) => match applied.result {
-                Some(applied::Result::Rejected(rejection)) => {
-                    Proposed::Rejected(Box::new(rejection))
-                }
-                _ => Proposed::Applied(Box::new(applied)),
-            },
-            Err(error) => unknown(&error),
-        }
+        proposed(self.handle.propose(self.command(kind)).await)
+    }
+
+    async fn propose_as_leader(&self, term: u64, kind: command::Kind) -> Proposed {
+        proposed(self.handle.propose_as_leader(term, self.command(kind)).await)
+    }
+
+    fn leadership(&self) -> watch::Receiver<Option<u64>> {
+        self.handle.leadership()
     }
 
     fn subscribe(&self) -> Box<dyn ChangeFeed> {
@@ -177,6 +181,15 @@ impl RegistryPort for RaftRegistry {
         Retirable { jobs, sessions }
     }
 
+    fn nodes(&self) -> Vec<NodeRecord> {
+        self.handle
+            .view(|registry| registry.nodes().cloned().collect())
+    }
+
+    fn clock_ms(&self) -> u64 {
+        self.handle.view(Registry::clock_ms)
+    }
+
     fn node_id(&self) -> NodeId {
         self.node
     }
@@ -187,8 +200,14 @@ impl RegistryPort for RaftRegistry {
 }
 
 /// A proposal that was not answered may have been applied all the same; the actors read on.
-fn unknown(error: &ProposeError) -> Proposed {
-    Proposed::Unknown(error.to_string())
+fn proposed(answer: Result<Applied, ProposeError>) -> Proposed {
+    match answer {
+        Ok(applied) => match applied.result {
+            Some(applied::Result::Rejected(rejection)) => Proposed::Rejected(Box::new(rejection)),
+            _ => Proposed::Applied(Box::new(applied)),
+        },
+        Err(error) => Proposed::Unknown(error.to_string()),
+    }
 }
 
 struct RaftFeed(libra_raft::ChangeFeed);

@@ -65,6 +65,8 @@ fn run_code(error: &RunError) -> u8 {
         | RunError::Registry(_)
         | RunError::NotReady { .. }
         | RunError::Results(_)
+        | RunError::Form(_)
+        | RunError::Lease(_)
         | RunError::Bootstrap(_)
         | RunError::Actors(_)
         | RunError::ActorsGaveUp => FAILED,

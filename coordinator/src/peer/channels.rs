@@ -159,6 +159,11 @@ impl Peers {
         Ok(made)
     }
 
+    /// The channel for short calls.
+    pub(super) fn calls_channel(&self, node: NodeId) -> Result<Channel, PeerError> {
+        Ok(self.kept(node)?.calls)
+    }
+
     fn calls(&self, node: NodeId) -> Result<PeerClient<Channel>, PeerError> {
         Ok(PeerClient::new(self.kept(node)?.calls))
     }

@@ -10,6 +10,7 @@
 mod calls;
 mod channels;
 mod error;
+mod leases;
 mod live;
 mod relay;
 mod service;
@@ -25,6 +26,7 @@ pub use calls::{Caller, WrongCall};
 pub(crate) use channels::next_within;
 pub use channels::{PeerOptions, Peers};
 pub use error::PeerError;
+pub(crate) use leases::{LeaseService, LeaseTerms};
 pub use relay::relay;
 pub use service::{PeerService, listening};
 

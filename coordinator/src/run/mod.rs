@@ -23,14 +23,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::{RaftRegistry, RegisteredNodes};
+use crate::adapters::{RaftRegistry, RegisteredNodes, Renewing};
 use crate::admin::AdminService;
 use crate::bootstrap::{BootstrapError, Identity};
 use crate::config::Config;
 use crate::grpc::{self, Services};
 use crate::http::{self, Metrics};
 use crate::live::Live;
-use crate::peer::{self, Caller, PeerOptions, PeerService, Peers};
+use crate::peer::{self, Caller, LeaseService, LeaseTerms, PeerOptions, PeerService, Peers};
 use crate::pool_metrics::PoolMetrics;
 use crate::results::ResultStore;
 use crate::service::Service;
@@ -87,6 +87,9 @@ pub enum RunError {
     /// The folder of the results cannot be made.
     #[error("the result store did not open")]
     Results(#[source] std::io::Error),
+    /// The file that is written before each renewal of this node's lease cannot be opened.
+    #[error("the lease's file did not open")]
+    Lease(#[source] std::io::Error),
     /// The registry did not go along with the start.
     #[error("starting")]
     Bootstrap(#[from] BootstrapError),
@@ -159,9 +162,12 @@ async fn serve(
     );
     results.join(peers.clone());
 
+    let terms = LeaseTerms::new(raft.handle());
+    let identity = Identity::new(listeners.public_http, listeners.public_grpc, store_uuid);
     let closing = CancellationToken::new();
     let services = Services {
         raft: raft.service(),
+        leases: LeaseService::new(caller.clone(), terms.clone()),
         peer: PeerService::new(caller, results.clone(), live.clone(), closing.clone()),
         admin: AdminService::new(raft.handle(), registry.clone(), config.cluster.name.clone()),
     };
@@ -177,18 +183,29 @@ async fn serve(
         service: &service,
         registry: &registry,
         probes: &probes,
-        identity: Identity::new(listeners.public_http, listeners.public_grpc, store_uuid),
+        identity: &identity,
     };
-    let (http, grpc) = start.addresses();
     let mut outcome = Ok(());
     if start.until(shutdown.as_mut()).await? {
         let mut upkeep = upkeep::start(service.clone(), registry.clone(), results.clone());
         upkeep.also(session_log.run());
-        upkeep.also(peer::relay(peers, live.clone()));
+        upkeep.also(peer::relay(peers.clone(), live.clone()));
         match pool_metrics {
             Ok(metrics) => upkeep.also(metrics.follow(raft.handle(), node)),
             Err(error) => tracing::error!(%error, "metrics of pools could not be registered"),
         }
+        let lease = match config.cluster.peers.is_empty() {
+            true => None,
+            false => Some(options::lease(config, Renewing {
+                handle: raft.handle(),
+                registry: registry.clone(),
+                peers: peers.clone(),
+                terms: terms.clone(),
+                identity: identity.clone(),
+                reachability: probes.reachability.clone(),
+                limit: config.cluster.lease,
+            })?),
+        };
         let mut actors = Actors::start(NodeOptions {
             registry: Arc::new(registry),
             results: Arc::new(results),
@@ -198,9 +215,11 @@ async fn serve(
             conf: DefaultConf::new(config.spark.conf.clone()),
             session: session::Options::default(),
             restart: Policy::default(),
+            lease,
         })
         .await?;
-        tracing::info!(node_id = node.0, http, grpc, "ready");
+        terms.count_with(actors.detector());
+        tracing::info!(node_id = node.0, http = identity.http, grpc = identity.grpc, "ready");
         outcome = tokio::select! {
             () = shutdown => Ok(()),
             _ = actors.ended() => Err(RunError::ActorsGaveUp),

@@ -1,8 +1,13 @@
 //! What each part of a coordinator is set to, by the configuration.
 
+use std::sync::Arc;
+
+use libra_actors::lease;
 use libra_actors::spark::Endpoint;
 
+use super::RunError;
 use super::listeners::Listeners;
+use crate::adapters::{RaftLease, Renewing};
 use crate::config::Config;
 use crate::http::HttpOptions;
 use crate::results::{Limits, StoreOptions};
@@ -24,6 +29,20 @@ pub(super) fn raft(config: &Config, listeners: &Listeners) -> libra_raft::Option
     options.election_min = config.cluster.election_min;
     options.election_max = config.cluster.election_max;
     options
+}
+
+/// How this node, which has peers, holds its sessions.
+pub(super) fn lease(config: &Config, with: Renewing) -> Result<lease::Setup, RunError> {
+    let opened = RaftLease::open(with, &config.node.data_dir).map_err(RunError::Lease)?;
+    let length = config.cluster.lease;
+    Ok(lease::Setup {
+        port: Arc::new(opened),
+        options: lease::Options {
+            length,
+            margin: length / 6,
+            ..lease::Options::default()
+        },
+    })
 }
 
 pub(super) fn results(config: &Config, store_uuid: String) -> StoreOptions {

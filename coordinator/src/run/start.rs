@@ -68,15 +68,10 @@ pub(super) struct Start<'a> {
     pub(super) service: &'a Service,
     pub(super) registry: &'a RaftRegistry,
     pub(super) probes: &'a Probes,
-    pub(super) identity: Identity,
+    pub(super) identity: &'a Identity,
 }
 
 impl Start<'_> {
-    /// Where this node is reached: REST, gRPC.
-    pub(super) fn addresses(&self) -> (String, String) {
-        (self.identity.http.clone(), self.identity.grpc.clone())
-    }
-
     /// Comes to where actors may be started; false if `shutdown` came first.
     pub(super) async fn until(
         self,
@@ -123,7 +118,7 @@ impl Start<'_> {
     async fn registered(&self) -> Result<(), RunError> {
         let mut patience = Patience::new("registering", self.config);
         loop {
-            match bootstrap::register(self.registry, self.config, &self.identity).await {
+            match bootstrap::register(self.registry, self.config, self.identity).await {
                 Err(error @ BootstrapError::Unknown { .. }) => patience.pause(&error).await?,
                 other => return Ok(other?),
             }

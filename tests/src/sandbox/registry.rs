@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use libra_actors::ports::{ChangeFeed, Proposed, RegistryPort, Retirable, SessionView};
 use libra_proto::registry::command::Kind;
-use libra_proto::registry::{Applied, Command, applied};
+use libra_proto::registry::{Applied, Command, NodeRecord, applied};
 use libra_proto::types::{EndpointDemand, Epoch, JobId, NodeId, Place, SessionId, Standing};
 use libra_raft::registry::Registry;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::yield_now;
 
 use super::feed::MemoryFeed;
@@ -17,6 +17,8 @@ use super::feed::MemoryFeed;
 /// Few enough that a scheduler which is held up lags.
 const FEED: usize = 64;
 const NODE: NodeId = NodeId(1);
+/// The term of every entry.
+const TERM: u64 = 1;
 
 /// A command and what it came to.
 #[derive(Debug, Clone)]
@@ -32,6 +34,7 @@ pub struct Committed {
 pub struct MemoryRegistry {
     inner: Mutex<Inner>,
     feed: broadcast::Sender<Vec<libra_proto::types::Change>>,
+    leadership: watch::Sender<Option<u64>>,
     proposals: AtomicU64,
     unknown_every: AtomicU64,
 }
@@ -53,6 +56,7 @@ impl MemoryRegistry {
                 journal: Vec::new(),
             }),
             feed: broadcast::Sender::new(FEED),
+            leadership: watch::Sender::new(Some(TERM)),
             proposals: AtomicU64::new(0),
             unknown_every: AtomicU64::new(0),
         })
@@ -61,17 +65,22 @@ impl MemoryRegistry {
     /// Applies a command and tells the subscribers; each takes a millisecond of the registry's
     /// clock.
     pub fn apply(&self, kind: Kind) -> Applied {
+        self.apply_as(0, kind)
+    }
+
+    fn apply_as(&self, leader_term: u64, kind: Kind) -> Applied {
         let (applied, changes) = {
             let mut inner = self.lock();
             inner.now_ms += 1;
             let command = Command {
                 proposed_at_ms: inner.now_ms,
                 proposer_node: NODE.0,
+                leader_term,
                 kind: Some(kind.clone()),
                 ..Command::default()
             };
             let (index, mut changes) = (inner.registry.applied_index() + 1, Vec::new());
-            let applied = inner.registry.apply(index, 1, &command, &mut changes);
+            let applied = inner.registry.apply(index, TERM, &command, &mut changes);
             let committed = Committed {
                 kind,
                 applied: applied.clone(),
@@ -111,6 +120,10 @@ impl MemoryRegistry {
 #[async_trait]
 impl RegistryPort for MemoryRegistry {
     async fn propose(&self, kind: Kind) -> Proposed {
+        self.propose_as_leader(0, kind).await
+    }
+
+    async fn propose_as_leader(&self, term: u64, kind: Kind) -> Proposed {
         yield_now().await;
         let nth = 1 + self.proposals.fetch_add(1, Ordering::Relaxed);
         let every = self.unknown_every.load(Ordering::Relaxed);
@@ -118,7 +131,7 @@ impl RegistryPort for MemoryRegistry {
         if unknown && nth.is_multiple_of(2 * every) {
             return Proposed::Unknown("it was lost on the way".to_owned());
         }
-        let applied = self.apply(kind);
+        let applied = self.apply_as(term, kind);
         if unknown {
             return Proposed::Unknown("the answer was lost".to_owned());
         }
@@ -126,6 +139,10 @@ impl RegistryPort for MemoryRegistry {
             Some(applied::Result::Rejected(rejection)) => Proposed::Rejected(Box::new(rejection)),
             result => Proposed::Applied(Box::new(Applied { result })),
         }
+    }
+
+    fn leadership(&self) -> watch::Receiver<Option<u64>> {
+        self.leadership.subscribe()
     }
 
     fn subscribe(&self) -> Box<dyn ChangeFeed> {
@@ -197,6 +214,14 @@ impl RegistryPort for MemoryRegistry {
     fn retirable(&self, now_ms: u64) -> Retirable {
         let (jobs, sessions) = self.view(|registry| registry.retirable(now_ms, 500));
         Retirable { jobs, sessions }
+    }
+
+    fn nodes(&self) -> Vec<NodeRecord> {
+        self.view(|registry| registry.nodes().cloned().collect())
+    }
+
+    fn clock_ms(&self) -> u64 {
+        self.view(Registry::clock_ms)
     }
 
     fn node_id(&self) -> NodeId {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use libra_proto::registry::{Applied, StartBatch, applied, command};
+use libra_proto::registry::{Applied, RejectionCode, StartBatch, applied, command};
 use libra_proto::types::{JobId, Place};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use tokio::time::sleep;
@@ -171,9 +171,9 @@ fn decide(me: &Me, state: &mut State) {
     let batch = StartBatch {
         jobs: grants.jobs.iter().map(|job| job.0).collect(),
     };
-    let (me, registry) = (me.clone(), Arc::clone(&state.registry));
+    let (me, mandate) = (me.clone(), state.mandate.clone());
     let task = tokio::spawn(async move {
-        let result = registry.propose(command::Kind::StartBatch(batch)).await;
+        let result = mandate.propose(command::Kind::StartBatch(batch)).await;
         let _ = me.cast(Message::Granted(result));
     });
     state.phase = Phase::Granting {
@@ -182,26 +182,28 @@ fn decide(me: &Me, state: &mut State) {
     };
 }
 
-/// The pools read what was granted anew, whatever came of it; then the next round.
+/// The pools read what was granted anew, whatever came of it; then the next round. After a batch
+/// of unknown outcome it comes later, so that what was committed of it is applied by then; what is
+/// not, `apply` sorts out.
 async fn granted(me: &Me, state: &mut State, result: &Proposed) {
     if let Phase::Granting { jobs, .. } = std::mem::replace(&mut state.phase, Phase::Idle) {
         settle(state, jobs);
     }
     match result {
-        Proposed::Applied(applied) if has_started_some(applied) => {
+        Proposed::Applied(applied) if has_started_some(applied) || state.again => {
             return look(me, state).await;
         }
         // Each of them was cancelled, or its slot taken, in between; news of that is on its way.
         Proposed::Applied(_) => {}
+        Proposed::Rejected(rejection) if rejection.code() == RejectionCode::StaleTerm => {
+            tracing::debug!(term = state.mandate.term(), "grants of a term that is over");
+        }
         Proposed::Rejected(rejection) => {
             tracing::warn!(?rejection, "grants refused by the registry");
         }
         Proposed::Unknown(reason) => {
             tracing::debug!(reason, "grants without answer; reading again");
         }
-    }
-    if state.again {
-        return look(me, state).await;
     }
     let me = me.clone();
     let task = tokio::spawn(async move {

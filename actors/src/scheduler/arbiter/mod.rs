@@ -12,11 +12,9 @@ mod message;
 mod round;
 mod state;
 
-use std::sync::Arc;
-
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use crate::ports::RegistryPort;
+use crate::mandate::Mandate;
 use crate::supervisor::Policy;
 
 pub(crate) use message::{Message, News};
@@ -28,7 +26,7 @@ pub(crate) struct Arbiter;
 /// What an arbiter is started with.
 pub(crate) struct Arguments {
     pub(crate) endpoint: String,
-    pub(crate) registry: Arc<dyn RegistryPort>,
+    pub(crate) mandate: Mandate,
     pub(crate) policy: Policy,
 }
 

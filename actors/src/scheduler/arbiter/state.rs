@@ -7,6 +7,7 @@ use std::time::Instant;
 use libra_proto::types::JobId;
 use ractor::{ActorId, ActorRef};
 
+use crate::mandate::Mandate;
 use crate::pool;
 use crate::ports::RegistryPort;
 use crate::pump::Attached;
@@ -18,6 +19,7 @@ use super::round::Round;
 /// The state of an arbiter.
 pub(crate) struct State {
     pub(super) endpoint: String,
+    pub(super) mandate: Mandate,
     pub(super) registry: Arc<dyn RegistryPort>,
     pub(super) policy: Policy,
     pub(super) pools: BTreeMap<String, ActorRef<pool::Message>>,
@@ -54,11 +56,13 @@ impl State {
     pub(super) fn new(arguments: Arguments) -> Self {
         let Arguments {
             endpoint,
-            registry,
+            mandate,
             policy,
         } = arguments;
+        let registry = Arc::clone(mandate.registry());
         Self {
             endpoint,
+            mandate,
             registry,
             policy,
             pools: BTreeMap::new(),

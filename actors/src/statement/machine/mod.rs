@@ -7,194 +7,11 @@
 //! remembers ids, only if no response of it was ever seen, and only while Spark surely still
 //! remembers it ([`Limits::resend_within_ms`]).
 
-use libra_proto::registry::StatementError;
+mod terms;
+
 use libra_proto::types::ErrorClass;
 
-/// The times that decide, in milliseconds. The defaults follow what Spark promises: it keeps an
-/// operation without a client for at least 5 minutes.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// How long after its start a statement that never arrived may still be sent.
-    pub resend_within_ms: u64,
-    /// Refused connections without a break for so long mean that Spark's process is gone.
-    pub refused_ms: u64,
-    /// Without any word from Spark for so long, the outcome is unknown.
-    pub unreachable_ms: u64,
-    /// The longest wait between two attempts.
-    pub max_backoff_ms: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            resend_within_ms: 240_000,
-            refused_ms: 3_000,
-            unreachable_ms: 240_000,
-            max_backoff_ms: 2_000,
-        }
-    }
-}
-
-/// What is known when a runner begins.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts {
-    /// The statement became `running` under this very actor: nobody can have sent it yet.
-    pub fresh: bool,
-    /// The server refuses a repeated operation id even after release.
-    pub remembers_operations: bool,
-    /// At least one response of it is stored: it surely arrived.
-    pub seen: bool,
-    /// The stored result is whole, or was cut at a limit: nothing more will be read.
-    pub stored_whole: bool,
-}
-
-/// Committed intents, as the registry has them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Intents {
-    /// Somebody asked for it to be cancelled.
-    pub cancel: bool,
-    /// Its deadline has passed.
-    pub timeout: bool,
-}
-
-impl Intents {
-    /// Whether the statement is to be stopped.
-    #[must_use]
-    pub fn any(self) -> bool {
-        self.cancel || self.timeout
-    }
-}
-
-/// The clocks, read when an event is reported.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// This process's monotonic clock, in milliseconds.
-    pub monotonic_ms: u64,
-    /// For how long the statement has been `running` by the registry, in milliseconds.
-    pub running_for_ms: u64,
-}
-
-/// What Spark said of an operation when asked for its status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KnownStatus {
-    /// It runs, or is being wound up.
-    Running,
-    /// It ran to its end.
-    Succeeded,
-    /// It failed.
-    Failed,
-    /// It was cancelled.
-    Cancelled,
-    /// The server does not know it, or cannot be asked.
-    Unknown,
-}
-
-/// Why an attempt ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Failure {
-    /// Spark's own failure of this SQL.
-    Statement(StatementError),
-    /// The operation was cancelled in Spark.
-    Canceled,
-    /// Spark does not know the operation.
-    NotFound,
-    /// Spark knew it once and will not run it again.
-    Abandoned,
-    /// The id is in use. Spark says so even of the same plan when two requests race.
-    AlreadyThere,
-    /// The Spark session is gone: another driver, or closed for good.
-    SessionLost(String),
-    /// Another client has attached.
-    Disconnected,
-    /// The responses to continue with have left Spark's buffer.
-    PositionLost,
-    /// Nothing listens at the endpoint.
-    Refused,
-    /// Reset, timed out, silent, or not understood.
-    Unreachable(String),
-    /// The result cannot be stored here.
-    Store(String),
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// The runner begins.
-    Begin,
-    /// A response came in.
-    Attached,
-    /// `result_complete` is stored durably.
-    Complete,
-    /// A limit cut the result; what counts is stored durably.
-    Cut,
-    /// The server ended the stream before the operation's end.
-    StreamEnded,
-    /// The attempt failed.
-    Failed(Failure),
-    /// The answer to [`Action::AskStatus`].
-    Status(KnownStatus),
-    /// [`Action::Poison`] went through: the id can never run any more.
-    Poisoned,
-    /// [`Action::Poison`] found that the statement itself has arrived after all.
-    Arrived,
-    /// The answer to [`Action::ConfirmEpoch`].
-    Owner(bool),
-    /// [`Action::Wait`] is over.
-    Waited,
-}
-
-/// How a statement ends.
-#[derive(Debug, Clone, PartialEq)]
-pub enum End {
-    /// With its result.
-    Succeeded,
-    /// As asked.
-    Cancelled,
-    /// With an error.
-    Failed(StatementError),
-}
-
-/// What to do next.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Send the operation, with its committed id.
-    Execute,
-    /// Attach after the last stored response.
-    Reattach,
-    /// Go on reading the stream.
-    Read,
-    /// Ask Spark what became of the operation.
-    AskStatus,
-    /// Make sure that the id never runs.
-    Poison,
-    /// Ask the registry, linearizably, whether this node still owns the session.
-    ConfirmEpoch,
-    /// Wait, then report [`Event::Waited`].
-    Wait {
-        /// How long, in milliseconds.
-        ms: u64,
-        /// The connection to Spark is lost: show it.
-        reconnecting: bool,
-    },
-    /// Commit the end; stop the operation in Spark first if `interrupt`.
-    Finish {
-        /// The end.
-        end: End,
-        /// Spark may still be running it and could not be told to stop.
-        needs_cleanup: bool,
-        /// It may be running and must not go on.
-        interrupt: bool,
-    },
-    /// The Spark session is gone: the session actor decides for all its statements.
-    SessionLost {
-        /// What Spark said.
-        reason: String,
-        /// The operation surely never reached that Spark session.
-        never_sent: bool,
-    },
-    /// The session is not this node's any more: leave everything as it is.
-    Stop,
-}
+pub use terms::{Action, End, Event, Facts, Failure, Intents, KnownStatus, Limits, Now};
 
 /// What is to be done once the id is poisoned.
 #[derive(Debug, Clone, PartialEq)]
@@ -216,6 +33,8 @@ pub struct Machine {
     silent_since: Option<u64>,
     attempts: u32,
     poisoning: Option<AfterPoison>,
+    /// Nothing more is done before the epoch is confirmed.
+    unconfirmed: bool,
 }
 
 impl Machine {
@@ -234,6 +53,7 @@ impl Machine {
             silent_since: None,
             attempts: 0,
             poisoning: None,
+            unconfirmed: false,
         }
     }
 
@@ -278,12 +98,22 @@ impl Machine {
                 self.poisoning = None;
                 Action::Reattach
             }
-            Event::Owner(true) => self.wait(false),
+            Event::Owner(true) => {
+                self.unconfirmed = false;
+                self.wait(false)
+            }
             Event::Owner(false) => Action::Stop,
+            Event::OwnerUnknown => {
+                self.attempts += 1;
+                self.wait(false)
+            }
         }
     }
 
     fn attempt(&mut self) -> Action {
+        if self.unconfirmed {
+            return Action::ConfirmEpoch;
+        }
         if self.stored_whole {
             return finish(End::Succeeded);
         }
@@ -323,7 +153,10 @@ impl Machine {
                 reason,
                 never_sent: first_send && !self.seen,
             },
-            Failure::Disconnected => Action::ConfirmEpoch,
+            Failure::Disconnected => {
+                self.unconfirmed = true;
+                Action::ConfirmEpoch
+            }
             Failure::PositionLost => stop_in_spark(self.stopped().unwrap_or_else(|| {
                 lost("Spark no longer has the part of the result that is missing here")
             })),
@@ -488,5 +321,4 @@ fn lost(why: &str) -> End {
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
 mod tests;

@@ -1,0 +1,122 @@
+//! How a runner ends its statement: stop it in Spark, seal its result, commit its end, release it.
+//!
+//! **Invariant:** nothing is released in Spark before the end is applied, and nothing at all is done
+//! for a session that has another owner.
+
+use std::time::Duration;
+
+use libra_proto::registry::{Finish, RejectionCode, StatementState, command};
+use libra_proto::types::ErrorClass;
+use tokio::time::{sleep, timeout};
+
+use crate::failpoint;
+use crate::lease::Owner;
+use crate::ports::{Proposed, ResultWriter, StoreError};
+
+use super::machine::End;
+use super::runner::{CONTESTED, Outcome, Runner};
+
+/// How long one best-effort call (interrupt, release) may take.
+const BEST_EFFORT: Duration = Duration::from_secs(5);
+
+impl Runner {
+    /// Stops the operation in Spark, if it can be told now.
+    pub(super) async fn interrupt(&self) {
+        if self.fence.pass().await == Owner::Another {
+            return;
+        }
+        let call = self.spark.interrupt(&self.statement.operation_id);
+        match timeout(BEST_EFFORT, call).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(job = %self.job(), %error, "interrupt failed"),
+            Err(_) => tracing::debug!(job = %self.job(), "interrupt timed out"),
+        }
+    }
+
+    /// Commits the end, however often it takes, then releases the operation in Spark.
+    pub(super) async fn finish(
+        &self,
+        end: End,
+        writer: Option<&mut dyn ResultWriter>,
+        needs_cleanup: bool,
+    ) -> Outcome {
+        if self.fence.pass().await == Owner::Another {
+            return Outcome::NotOurs;
+        }
+        let (state, result, error) = match (end, writer) {
+            (End::Succeeded, Some(writer)) => match writer.seal().await {
+                Ok(manifest) => (StatementState::Succeeded, Some(manifest), None),
+                Err(StoreError::Superseded { .. }) => {
+                    // If it is still this node's after all, the next runner finds out how.
+                    let _ = self.is_ours().await;
+                    sleep(CONTESTED).await;
+                    return Outcome::NotOurs;
+                }
+                Err(error) => {
+                    let error = ErrorClass::ResultLost.error(error.to_string());
+                    (StatementState::Failed, None, Some(error))
+                }
+            },
+            (End::Succeeded, None) => {
+                let error = ErrorClass::ResultLost.error("its result was never stored");
+                (StatementState::Failed, None, Some(error))
+            }
+            (End::Cancelled, _) => (StatementState::Cancelled, None, None),
+            (End::Failed(error), _) => (StatementState::Failed, None, Some(error)),
+        };
+        failpoint::hit("stored-not-committed");
+        let outcome = self
+            .commit(Finish {
+                job: self.statement.job,
+                epoch: self.epoch.0,
+                state: state.into(),
+                result,
+                error,
+                needs_cleanup,
+            })
+            .await;
+        failpoint::hit("committed-not-released");
+        if outcome == Outcome::Ended && !needs_cleanup {
+            self.release().await;
+        }
+        outcome
+    }
+
+    async fn commit(&self, finish: Finish) -> Outcome {
+        let mut backoff = Duration::from_millis(20);
+        loop {
+            if self.fence.pass().await == Owner::Another {
+                return Outcome::NotOurs;
+            }
+            match self
+                .ports
+                .registry
+                .propose(command::Kind::Finish(finish.clone()))
+                .await
+            {
+                Proposed::Applied(_) => return Outcome::Ended,
+                Proposed::Rejected(rejection) => {
+                    return match rejection.code() {
+                        RejectionCode::AlreadyEnded => Outcome::Ended,
+                        code => {
+                            tracing::warn!(job = %self.job(), ?code, "end refused by the registry");
+                            Outcome::NotOurs
+                        }
+                    };
+                }
+                Proposed::Unknown(reason) => {
+                    tracing::debug!(job = %self.job(), reason, "end not committed yet");
+                    sleep(backoff).await;
+                    backoff = (backoff * 2).min(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    async fn release(&self) {
+        let call = self.spark.release(&self.statement.operation_id);
+        if let Ok(Err(error)) = timeout(BEST_EFFORT, call).await {
+            tracing::debug!(job = %self.job(), %error, "operation not released; Spark drops it by itself");
+        }
+    }
+}

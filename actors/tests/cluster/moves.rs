@@ -1,0 +1,252 @@
+//! A session comes to this node, or leaves it.
+
+use libra_proto::registry::command::Kind;
+use libra_proto::registry::{Finish, OpenSession, SessionState, StatementState};
+
+use crate::node::Setting;
+use crate::registry::{STARTED_MS, operation};
+use crate::spark::Call;
+use crate::until;
+
+fn ends(setting: &Setting) -> Vec<Finish> {
+    setting.registry.proposed(|kind| match kind {
+        Kind::Finish(finish) => Some(finish.clone()),
+        _ => None,
+    })
+}
+
+fn openings(setting: &Setting) -> Vec<OpenSession> {
+    setting.registry.proposed(|kind| match kind {
+        Kind::OpenSession(open) => Some(open.clone()),
+        _ => None,
+    })
+}
+
+/// What an owner must not say any more to Spark once it is none.
+fn meddles(call: &Call) -> bool {
+    match call {
+        Call::Interrupt | Call::Release(_) | Call::ReleaseSession => true,
+        Call::Execute(..) | Call::Reattach(..) | Call::Status(_) | Call::Greet => false,
+    }
+}
+
+#[tokio::test]
+async fn what_runs_in_a_session_that_comes_is_reattached_and_never_sent() {
+    let setting = Setting::with_session(2).await;
+    setting.registry.run(1);
+    setting.spark.know(1);
+    let _node = setting.start(None).await;
+    setting.registry.move_to(1);
+    until("it is attached", || setting.spark.is_attached(1)).await;
+    assert!(setting.spark.batch(1, "r1") && setting.spark.complete(1, "r2"));
+    until("its end is committed", || !ends(&setting).is_empty()).await;
+    let end = &ends(&setting)[0];
+    assert_eq!(
+        (end.job, end.epoch, end.state()),
+        (1, 2, StatementState::Succeeded)
+    );
+    let written = [(2, "r1".to_owned()), (2, "r2".to_owned())];
+    assert_eq!(setting.store.appended(1), written);
+    until("it is released", || {
+        setting.spark.has(&Call::Release(operation(1)))
+    })
+    .await;
+    assert_eq!(setting.spark.executions(), []);
+    assert!(
+        !setting.spark.has(&Call::Greet),
+        "its Spark session is as it was"
+    );
+}
+
+#[tokio::test]
+async fn one_that_never_arrived_is_sent_with_its_own_id() {
+    let setting = Setting::with_session(2).await;
+    setting.registry.run(1);
+    setting
+        .registry
+        .set_clocks(STARTED_MS + 239_000, STARTED_MS);
+    let _node = setting.start(None).await;
+    setting.registry.move_to(1);
+    until("it is attached", || setting.spark.is_attached(1)).await;
+    let sent = Call::Execute(operation(1), "SELECT 1".to_owned());
+    let asked = Call::Status(operation(1));
+    let reattach = Call::Reattach(operation(1), None);
+    assert_eq!(setting.spark.calls(), [reattach, asked, sent]);
+}
+
+/// By the registry's clock it has been running for four minutes, although this node's own is
+/// behind: it is not sent again.
+#[tokio::test]
+async fn one_that_is_too_old_ends_unknown_whatever_this_nodes_clock_says() {
+    let setting = Setting::with_session(2).await;
+    setting.registry.run(1);
+    setting
+        .registry
+        .set_clocks(STARTED_MS + 240_000, STARTED_MS - 600_000);
+    let _node = setting.start(None).await;
+    setting.registry.move_to(1);
+    until("its end is committed", || !ends(&setting).is_empty()).await;
+    let end = &ends(&setting)[0];
+    let class = end.error.clone().unwrap_or_default().error_class;
+    assert_eq!((end.epoch, class.as_str()), (2, "LIBRA_OUTCOME_UNKNOWN"));
+    let sent = setting.spark.executions();
+    assert!(
+        matches!(&sent[..], [Call::Execute(_, sql)] if sql.contains("libra-seal-")),
+        "{sent:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_starts_after_the_move_is_sent_at_once() {
+    let setting = Setting::with_session(2).await;
+    setting.registry.run(1);
+    setting.spark.know(1);
+    let _node = setting.start(None).await;
+    setting.registry.move_to(1);
+    until("it is attached", || setting.spark.is_attached(1)).await;
+    setting.registry.run(2);
+    until("the next is sent", || setting.spark.is_attached(2)).await;
+    let sent = Call::Execute(operation(2), "SELECT 2".to_owned());
+    assert_eq!(setting.spark.executions(), [sent]);
+    assert_eq!(setting.spark.reattaches(), 1);
+}
+
+#[tokio::test]
+async fn an_owner_that_is_none_any_more_lets_everything_go_as_it_is() {
+    let setting = Setting::with_session(1).await;
+    let _node = setting.start(None).await;
+    setting.registry.run(1);
+    // What was running when the actor began is reattached to; either will do here.
+    setting.spark.know(1);
+    until("it is attached", || setting.spark.is_attached(1)).await;
+    assert!(setting.spark.batch(1, "r1"));
+    until("its first rows are stored", || {
+        setting.store.appended(1).len() == 1
+    })
+    .await;
+    // A cancel is wanted by now, and the session is closing: both are the next owner's.
+    setting.registry.change(|view| {
+        view.session.owner_node = 2;
+        view.session.epoch += 1;
+        view.session.set_state(SessionState::Closing);
+        let statement = view.running.remove(0);
+        let mut statement = (*statement).clone();
+        statement.cancel_requested_at_ms = 1;
+        view.running.insert(0, statement.into());
+    });
+    until("nobody is attached", || !setting.spark.is_attached(1)).await;
+    until("its live signs are taken back", || {
+        setting.board.was_cleared(1)
+    })
+    .await;
+    setting.spark.batch(1, "r2");
+    setting.registry.run(2);
+    // Whatever the actor would do, it would do before the next one of another session has begun.
+    setting.registry.move_to(1);
+    until("it comes back", || setting.spark.is_attached(1)).await;
+    let calls = setting.spark.calls();
+    let back = calls
+        .iter()
+        .rposition(|call| *call == Call::Reattach(operation(1), Some("r1".to_owned())))
+        .unwrap();
+    assert!(!calls[..back].iter().any(meddles), "{calls:?}");
+    assert_eq!(setting.store.appended(1), [(1, "r1".to_owned())]);
+    assert_eq!(ends(&setting), []);
+}
+
+#[tokio::test]
+async fn a_session_that_leaves_while_it_is_opened_is_opened_by_the_next_owner() {
+    let setting = Setting::with_session(1).await;
+    setting.registry.change(|view| {
+        view.session.set_state(SessionState::Starting);
+        view.session.incarnation = None;
+    });
+    setting.spark.open_gate(false);
+    let _node = setting.start(None).await;
+    until("it is being opened", || setting.spark.has(&Call::Greet)).await;
+    setting.registry.move_to(2);
+    setting.registry.move_to(1);
+    until("it is being opened anew", || {
+        let greetings = setting.spark.calls().into_iter();
+        greetings.filter(|call| *call == Call::Greet).count() > 1
+    })
+    .await;
+    setting.spark.open_gate(true);
+    until("it is open", || !openings(&setting).is_empty()).await;
+    let epochs: Vec<u64> = openings(&setting).iter().map(|open| open.epoch).collect();
+    assert_eq!(epochs, [3]);
+}
+
+#[tokio::test]
+async fn a_closed_session_that_is_reopened_elsewhere_stays_there() {
+    let setting = Setting::with_session(1).await;
+    let _node = setting.start(None).await;
+    setting.registry.run(1);
+    until("it is attached", || setting.spark.is_attached(1)).await;
+    setting.registry.change(|view| {
+        view.running.clear();
+        view.session.set_state(SessionState::Closed);
+    });
+    let reopen = |node| {
+        setting.registry.change(|view| {
+            view.session.owner_node = node;
+            view.session.epoch += 1;
+            view.session.set_state(SessionState::Starting);
+            view.session.incarnation = None;
+        });
+    };
+    reopen(2);
+    until("nobody is attached", || !setting.spark.is_attached(1)).await;
+    reopen(1);
+    until("it is open", || !openings(&setting).is_empty()).await;
+    let epochs: Vec<u64> = openings(&setting).iter().map(|open| open.epoch).collect();
+    assert_eq!(epochs, [3], "never for the node that it was not on");
+}
+
+/// The next owner's writer is known to the store before the move is known here.
+#[tokio::test]
+async fn a_result_that_another_writes_is_left_alone() {
+    let setting = Setting::with_session(1).await;
+    let _node = setting.start(None).await;
+    setting.registry.run(1);
+    until("it is attached", || setting.spark.is_attached(1)).await;
+    setting.registry.set_truth(Some(None));
+    setting.store.supersede();
+    assert!(setting.spark.batch(1, "r1"));
+    until("the owner is asked for", || {
+        setting.registry.confirmed() > 2
+    })
+    .await;
+    setting.registry.set_truth(Some(Some(false)));
+    setting.registry.move_to(2);
+    until("nobody is attached", || !setting.spark.is_attached(1)).await;
+    until("its live signs are taken back", || {
+        setting.board.was_cleared(1)
+    })
+    .await;
+    assert!(!setting.spark.calls().iter().any(meddles));
+    assert_eq!(ends(&setting), []);
+    assert_eq!(setting.store.appended(1), []);
+}
+
+/// It may be the old owner who attached, or the new one: nobody knows before the registry is asked.
+#[tokio::test]
+async fn who_was_cut_off_does_not_attach_again_before_it_is_known_to_be_the_owner() {
+    let setting = Setting::with_session(1).await;
+    let _node = setting.start(None).await;
+    setting.registry.run(1);
+    until("it is attached", || setting.spark.is_attached(1)).await;
+    let reattaches = setting.spark.reattaches();
+    setting.registry.set_truth(Some(None));
+    setting.spark.disconnect(1);
+    until("the owner is asked for", || {
+        setting.registry.confirmed() > 2
+    })
+    .await;
+    assert_eq!(setting.spark.reattaches(), reattaches);
+    setting.registry.set_truth(None);
+    until("it is attached again", || setting.spark.is_attached(1)).await;
+    // A question without an answer is not asked without a pause.
+    let asked = setting.registry.confirmed();
+    assert!(asked < 20, "{asked}");
+}

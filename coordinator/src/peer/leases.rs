@@ -1,0 +1,148 @@
+//! Renewing a node's lease at the leader, from both sides.
+//!
+//! **Invariant:** the leader counts a renewal only after a quorum round that began after the request
+//! had come in; whoever is not the leader counts none.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use libra_actors::lease::{DetectorHandle, Refusal, Renewal};
+use libra_actors::ports::RenewError;
+use libra_proto::peer::leases_client::LeasesClient;
+use libra_proto::peer::leases_server::{Leases, LeasesServer};
+use libra_proto::peer::{RenewLeaseRequest, RenewLeaseResponse};
+use libra_proto::types::NodeId;
+use libra_raft::Handle;
+use tokio::time::{Instant, timeout};
+use tonic::{Request, Response, Status};
+
+use super::Peers;
+use super::calls::Caller;
+
+/// What this node decides renewals by, if it leads; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct LeaseTerms {
+    handle: Handle,
+    detector: Arc<OnceLock<DetectorHandle>>,
+}
+
+impl LeaseTerms {
+    /// Nothing is renewed before [`LeaseTerms::count_with`].
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self {
+            handle,
+            detector: Arc::default(),
+        }
+    }
+
+    /// The detector of this node's actors, once they run.
+    pub(crate) fn count_with(&self, detector: DetectorHandle) {
+        // It is set once: actors are started once in the life of a process.
+        let _ = self.detector.set(detector);
+    }
+
+    /// The detector, where the actors run.
+    pub(crate) fn detector(&self) -> Option<&DetectorHandle> {
+        self.detector.get()
+    }
+
+    /// Renews a lease, here.
+    ///
+    /// # Errors
+    /// As [`libra_actors::ports::LeasePort::renew`].
+    pub(crate) async fn renew(&self, renewal: Renewal) -> Result<(), RenewError> {
+        let received = Instant::now();
+        if self.handle.leadership().borrow().is_none() {
+            return Err(unanswered(Refusal::NotLeading));
+        }
+        let detector = self.detector();
+        let detector = detector.ok_or_else(|| unanswered("the leader only just starts"))?;
+        self.handle.read_index().await.map_err(unanswered)?;
+        match detector.renewed(renewal, received) {
+            Ok(()) => Ok(()),
+            Err(refusal @ Refusal::NotLeading) => Err(unanswered(refusal)),
+            Err(refusal @ (Refusal::NotRegistered | Refusal::Over)) => Err(RenewError::Refused {
+                reason: refusal.to_string(),
+            }),
+        }
+    }
+}
+
+fn unanswered(reason: impl ToString) -> RenewError {
+    RenewError::Unanswered {
+        reason: reason.to_string(),
+    }
+}
+
+/// What other nodes renew their leases at.
+#[derive(Debug, Clone)]
+pub(crate) struct LeaseService {
+    caller: Caller,
+    terms: LeaseTerms,
+}
+
+impl LeaseService {
+    pub(crate) fn new(caller: Caller, terms: LeaseTerms) -> Self {
+        Self { caller, terms }
+    }
+
+    /// The service for a server of gRPC.
+    pub(crate) fn into_server(self) -> LeasesServer<Self> {
+        LeasesServer::new(self)
+    }
+}
+
+#[tonic::async_trait]
+impl Leases for LeaseService {
+    async fn renew_lease(
+        &self,
+        request: Request<RenewLeaseRequest>,
+    ) -> Result<Response<RenewLeaseResponse>, Status> {
+        let request = request.into_inner();
+        let node_id = self.caller.check(request.call.as_ref())?;
+        let renewal = Renewal {
+            node_id,
+            boot_id: request.boot_id,
+            unreachable: request.unreachable.into_iter().collect(),
+        };
+        let refused = match self.terms.renew(renewal).await {
+            Ok(()) => String::new(),
+            Err(RenewError::Refused { reason }) => reason,
+            Err(error @ RenewError::Unanswered { .. }) => {
+                return Err(Status::unavailable(error.to_string()));
+            }
+        };
+        Ok(Response::new(RenewLeaseResponse { refused }))
+    }
+}
+
+impl Peers {
+    /// Renews this node's lease at the node that leads.
+    ///
+    /// # Errors
+    /// As [`libra_actors::ports::LeasePort::renew`].
+    ///
+    /// # Cancel safety
+    /// May be dropped: a renewal that was counted unseen does no harm.
+    pub(crate) async fn renew_lease(
+        &self,
+        leader: NodeId,
+        renewal: Renewal,
+        limit: Duration,
+    ) -> Result<(), RenewError> {
+        let channel = self.calls_channel(leader).map_err(unanswered)?;
+        let request = RenewLeaseRequest {
+            call: self.caller().call(leader),
+            boot_id: renewal.boot_id,
+            unreachable: renewal.unreachable.into_iter().collect(),
+        };
+        let mut client = LeasesClient::new(channel);
+        let answered = timeout(limit, client.renew_lease(request)).await;
+        let answered = answered.map_err(|_| unanswered(format!("no answer within {limit:?}")))?;
+        let answer = answered.map_err(|status| unanswered(status.message()))?;
+        match answer.into_inner().refused {
+            refused if refused.is_empty() => Ok(()),
+            reason => Err(RenewError::Refused { reason }),
+        }
+    }
+}
