@@ -6,6 +6,7 @@ const PROTOS: &[&str] = &[
     "spark/connect.proto",
     "libra/registry/v1/registry.proto",
     "libra/raft/v1/log.proto",
+    "libra/raft/v1/transport.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -14,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_transport(false)
         .bytes(".spark.connect.ExecutePlanResponse.ArrowBatch.data")
+        .bytes(".libra.raft.v1.SnapshotPart.data")
         .btree_map(".libra.registry.v1")
         .btree_map(".libra.raft.v1")
         // Comments of a .proto are prose, not doctests.
