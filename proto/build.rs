@@ -6,6 +6,7 @@ const PROTOS: &[&str] = &[
     "spark/connect.proto",
     "libra/registry/v1/registry.proto",
     "libra/raft/v1/log.proto",
+    "libra/raft/v1/transport.proto",
     "libra/peer/v1/peer.proto",
     "libra/peer/v1/lease.proto",
     "libra/admin/v1/admin.proto",
@@ -17,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_transport(false)
         .bytes(".spark.connect.ExecutePlanResponse.ArrowBatch.data")
+        .bytes(".libra.raft.v1.SnapshotPart.data")
         .bytes(".libra.peer.v1")
         .btree_map(".libra.registry.v1")
         .btree_map(".libra.raft.v1")

@@ -6,9 +6,9 @@
 use libra_raft::RaftService;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 use crate::admin::AdminService;
 use crate::peer::{LeaseService, PeerService, listening};
@@ -32,7 +32,8 @@ pub(crate) fn start(
         .add_service(services.peer.into_server())
         .add_service(services.leases.into_server())
         .add_service(services.admin.into_server());
-    let incoming = TcpListenerStream::new(listener);
+    // The server sets it only on sockets that it has bound itself.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tokio::spawn(async move {
         router
             .serve_with_incoming_shutdown(incoming, closing.cancelled_owned())

@@ -3,7 +3,8 @@
 //! - [`spark`]: the subset of Spark Connect's protocol that Libra speaks.
 //! - [`registry`]: the records and commands of the replicated registry, which are also their
 //!   on-disk form.
-//! - [`raft_log`]: the on-disk form of the Raft log beneath the registry.
+//! - [`raft`]: the on-disk form of the Raft log beneath the registry, and what its nodes say to
+//!   each other.
 //! - [`peer`]: what coordinators of one cluster say to each other beside Raft.
 //! - [`admin`]: what an operator asks of a cluster.
 //! - [`types`]: ids, legal state transitions, Libra's own error classes.
@@ -33,12 +34,15 @@ pub mod registry {
     tonic::include_proto!("libra.registry.v1");
 }
 
-/// The Raft log's on-disk records, package `libra.raft.v1`: generated.
+/// The Raft log's on-disk records and the transport between its nodes, package `libra.raft.v1`:
+/// generated.
 #[expect(
     missing_docs,
+    unused_qualifications,
+    clippy::allow_attributes,
     reason = "generated code; the .proto file carries the comments"
 )]
-pub mod raft_log {
+pub mod raft {
     tonic::include_proto!("libra.raft.v1");
 }
 

@@ -135,6 +135,39 @@ pub enum StartError {
         /// What would have been needed.
         expected: String,
     },
+    /// The node is not one of those that it is configured with.
+    #[error(
+        "node {node} is not among its peers {peers:?}: add its own entry, or correct the node's id"
+    )]
+    NotAmongPeers {
+        /// This node.
+        node: NodeId,
+        /// Those it was given.
+        peers: Vec<NodeId>,
+    },
+    /// The node is to be reached at one address by its peers' list and says another.
+    #[error(
+        "node {node} advertises `{advertised}`, but its entry among the peers is `{configured}`: \
+         make them the same"
+    )]
+    OtherAddress {
+        /// This node.
+        node: NodeId,
+        /// What it would tell others.
+        advertised: String,
+        /// What its peers are configured with.
+        configured: String,
+    },
+    /// Two nodes are configured with one address.
+    #[error("nodes {first} and {second} have the same address `{address}` among the peers")]
+    AddressClash {
+        /// The address.
+        address: String,
+        /// One of them.
+        first: NodeId,
+        /// The other.
+        second: NodeId,
+    },
     /// Raft itself did not start.
     #[error("start raft on {path}: {reason}")]
     Raft {
@@ -262,6 +295,70 @@ pub enum ReadError {
     TimedOut {
         /// The limit.
         limit: Duration,
+    },
+    /// The node is stopped or stopping.
+    #[error("the registry is stopped")]
+    Stopped,
+}
+
+/// Why the membership is not as it was asked to be.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ChangeError {
+    /// It cannot be done as asked.
+    #[error("membership not changed: {reason}")]
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// It did not come about in time; it may do yet. To ask again is harmless.
+    #[error("membership not changed within {limit:?}: {reason}")]
+    TimedOut {
+        /// The limit.
+        limit: Duration,
+        /// What last stood in the way.
+        reason: String,
+    },
+    /// The node is stopped or stopping.
+    #[error("the registry is stopped")]
+    Stopped,
+}
+
+impl ChangeError {
+    /// What is known of the change.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Refused { .. } => Outcome::Rejected,
+            Self::TimedOut { .. } => Outcome::Unknown,
+            Self::Stopped => Outcome::Retryable,
+        }
+    }
+}
+
+/// Why a node is not in a group.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FormError {
+    /// It will never be as it is configured: the process should end and say so.
+    #[error("not admitted to cluster `{cluster}`: {reason}")]
+    Refused {
+        /// The cluster.
+        cluster: String,
+        /// Why.
+        reason: String,
+    },
+    /// It is not yet.
+    #[error("not in a group within {limit:?}: {reason}")]
+    TimedOut {
+        /// The limit.
+        limit: Duration,
+        /// What is being waited for.
+        reason: String,
+    },
+    /// It was a member and has been removed.
+    #[error("node {node} has been removed from its group")]
+    Removed {
+        /// This node.
+        node: NodeId,
     },
     /// The node is stopped or stopping.
     #[error("the registry is stopped")]

@@ -2,6 +2,7 @@
 //!
 //! - [`registry`]: the pure state machine.
 //! - [`Node`] and [`Handle`]: the Raft shell around it; propose, read, subscribe.
+//! - [`Connector`] and [`RaftService`]: how nodes reach each other; bound and served outside.
 //! - [`store`]: log, vote, snapshots and the guards of a data directory.
 //!
 //! **Invariant:** a command that was answered is durable, and every node applies the same commands
@@ -9,7 +10,9 @@
 
 mod error;
 mod feed;
+mod formation;
 mod handle;
+mod membership;
 mod metrics;
 mod network;
 mod node;
@@ -18,9 +21,11 @@ pub mod registry;
 pub mod store;
 mod type_config;
 
-pub use error::{FatalError, Outcome, ProposeError, ReadError, StartError};
+pub use error::{ChangeError, FatalError, FormError, Outcome, ProposeError, ReadError, StartError};
 pub use feed::{ChangeFeed, FeedEvent};
 pub use handle::Handle;
-pub use metrics::{Role, Status};
+pub use metrics::{Formation, Member, Role, Status};
+pub use network::connector::{Connector, InvalidAddress, TcpConnector, endpoint};
+pub use network::service::{RaftService, Service};
 pub use node::Node;
 pub use options::{DiskPolicy, FATAL_EXIT_STATUS, FatalHook, Options, SnapshotPolicy};

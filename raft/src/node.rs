@@ -3,18 +3,25 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use openraft::Config;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
-use openraft::{BasicNode, Config};
+use openraft::storage::RaftLogStorage;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
-use crate::error::{FatalError, StartError};
-use crate::handle::{Handle, Inner};
-use crate::metrics::failure;
-use crate::network::alone::Alone;
+use crate::error::{FatalError, FormError, StartError};
+use crate::formation::{self, Former};
+use crate::handle::{Handle, Inner, ReadQueue, serve_reads, watch_leadership};
+use crate::membership;
+use crate::metrics::{Formation, failure};
+use crate::network::client::Network;
+use crate::network::connector::{Connector, TcpConnector};
+use crate::network::peers::Peers;
+use crate::network::service::{self, RaftService};
 use crate::options::{FatalHook, Options, SnapshotPolicy};
 use crate::store::backing::Backing;
 use crate::store::snapshot_dir::SnapshotDir;
@@ -22,6 +29,11 @@ use crate::store::state_machine::{Shared, StateMachine};
 use crate::store::stats::LogStats;
 use crate::store::{self, Store};
 use crate::type_config::Raft;
+
+/// How long a follower may be silent while it is sent a snapshot.
+const SNAPSHOT_SILENCE: Duration = Duration::from_secs(20);
+/// Entries of one message to a follower, if they are small.
+const BATCH_ENTRIES: u64 = 4096;
 
 /// A snapshot that has not come about after this time is asked for again.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
@@ -33,20 +45,40 @@ const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Node {
     handle: Handle,
+    service: RaftService,
     store: Option<Store>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Node {
-    /// Starts a node on its data directory. The first start makes the directory and forms a group
-    /// of one; no later start does so again.
+    /// Starts a node that reaches others over TCP, as [`Node::start_with`].
+    ///
+    /// # Errors
+    /// As [`Node::start_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Node::start_with`].
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let connector = over_tcp(&options);
+        Self::start_with(options, connector).await
+    }
+
+    /// Starts a node on its data directory, and returns when its store is open and Raft runs.
+    ///
+    /// Without peers, the first start makes the directory and forms a group of one; no later start
+    /// does so again. With peers, it forms a group with them or joins the one there is, in the
+    /// background: for that its [`Node::service`] has to be served; [`Node::formed`] waits.
+    /// `connector` leads to other nodes.
     ///
     /// # Errors
     /// [`StartError`] says what was found, what was expected and how to go on.
     ///
     /// # Cancel safety
     /// A start that is dropped half-way may be repeated.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
+    pub async fn start_with(
+        options: Options,
+        connector: Arc<dyn Connector>,
+    ) -> Result<Self, StartError> {
         options.validate()?;
         let opened = {
             let options = options.clone();
@@ -54,48 +86,70 @@ impl Node {
             tokio::task::spawn_blocking(move || store::open(&options)).await
         };
         let opened = opened.map_err(|panic| raft_error(&options, &panic))?;
-        Self::run(options, opened?).await
+        Self::run(options, connector, opened?).await
     }
 
     /// Starts a node whose log lies on `backing`; everything else lies in its data directory.
     ///
     /// # Errors
-    /// As [`Node::start`].
+    /// As [`Node::start_with`].
     ///
     /// # Cancel safety
-    /// As [`Node::start`].
+    /// As [`Node::start_with`].
     pub async fn start_on(options: Options, backing: Arc<dyn Backing>) -> Result<Self, StartError> {
         options.validate()?;
         let opened = store::open_on(&options, backing)?;
-        Self::run(options, opened).await
+        let connector = over_tcp(&options);
+        Self::run(options, connector, opened).await
     }
 
     async fn run(
         options: Options,
+        connector: Arc<dyn Connector>,
         (store, state_machine): (Store, StateMachine),
     ) -> Result<Self, StartError> {
         let config = raft_config(&options)?;
-        let log = store.log.clone();
+        let marker = store.marker.content();
+        let had_log = marker.initialised || has_log(&store, &options).await?;
+        let peers = Arc::new(Peers::new(&options, &marker.store_uuid, connector));
         let raft = Box::pin(Raft::new(
             options.node_id.0,
             config,
-            Alone,
-            log,
+            Network::new(Arc::clone(&peers)),
+            store.log.clone(),
             state_machine,
         ))
         .await;
         let raft = raft.map_err(|error| raft_error(&options, &error))?;
-        form_group(&raft, &store, &options).await?;
+        if options.peers.is_empty() {
+            form_group_of_one(&raft, &store, &peers, &options).await?;
+        }
 
+        let (reads, callers) = ReadQueue::new();
+        let reading = serve_reads(
+            callers,
+            raft.metrics(),
+            Arc::clone(&peers),
+            options.election_max * 2,
+        );
         let inner = Arc::new(Inner {
-            raft,
             shared: Arc::clone(&store.shared),
             marker: Arc::clone(&store.marker),
             space: Arc::clone(&store.space),
             stats: Arc::clone(&store.stats),
-            stopping: AtomicBool::new(false),
+            snapshots: Arc::clone(&store.snapshots),
+            peers,
+            reads,
+            leadership: watch::Sender::new(None),
+            formation: watch::Sender::new(formation::beginning(&options, had_log)),
+            peers_hash: formation::peers_hash(&options),
+            had_log,
+            stopping: watch::Sender::new(false),
             limit: options.propose_timeout,
+            lease: options.election_max,
             max_command_bytes: options.max_command_bytes,
+            changing: tokio::sync::Mutex::default(),
+            raft,
         });
         let shortener = LogShortener {
             raft: inner.raft.clone(),
@@ -104,15 +158,67 @@ impl Node {
             stats: Arc::clone(&store.stats),
             policy: options.snapshot,
         };
+        let former = Former::new(Arc::clone(&inner), &options);
+        let configured = options.peers.keys().copied().collect();
         let tasks = vec![
             tokio::spawn(shortener.run()),
-            tokio::spawn(watch_failure(Arc::clone(&inner), options.on_fatal)),
+            tokio::spawn(watch_failure(Arc::clone(&inner), options.on_fatal.clone())),
+            tokio::spawn(watch_leadership(Arc::clone(&inner), options.heartbeat)),
+            tokio::spawn(membership::care(Arc::clone(&inner), configured)),
+            tokio::spawn(former.run(options.on_fatal.clone())),
+            tokio::spawn(reading),
         ];
         Ok(Self {
+            service: service::service(&inner, options.max_message_bytes()),
             handle: Handle::new(inner),
             store: Some(store),
             tasks,
         })
+    }
+
+    /// What other nodes ask of this one; to be served at its address before it can be in a group
+    /// with them. It does not keep the node running.
+    #[must_use]
+    pub fn service(&self) -> RaftService {
+        self.service.clone()
+    }
+
+    /// Waits until this node is in its group, `limit` at the most.
+    ///
+    /// # Errors
+    /// [`FormError::Refused`] when it never will be; [`FormError::TimedOut`] says what it waits for,
+    /// and it goes on.
+    ///
+    /// # Cancel safety
+    /// Nothing happens when the future is dropped.
+    pub async fn formed(&self, limit: Duration) -> Result<(), FormError> {
+        let deadline = Instant::now() + limit;
+        let inner = self.handle.inner();
+        let mut formation = inner.formation.subscribe();
+        loop {
+            let reason = match &*formation.borrow_and_update() {
+                Formation::Member => return Ok(()),
+                Formation::Removed => {
+                    let node = inner.me();
+                    return Err(FormError::Removed { node });
+                }
+                Formation::Refused { reason } => {
+                    return Err(FormError::Refused {
+                        cluster: inner.peers.me.cluster_name.clone(),
+                        reason: reason.clone(),
+                    });
+                }
+                Formation::Waiting { reason } => reason.clone(),
+            };
+            if inner.is_stopped() {
+                return Err(FormError::Stopped);
+            }
+            match timeout_at(deadline, formation.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(FormError::Stopped),
+                Err(_elapsed) => return Err(FormError::TimedOut { limit, reason }),
+            }
+        }
     }
 
     /// The way to this node.
@@ -138,11 +244,12 @@ impl Node {
 
     fn stop_tasks(&self) {
         let inner = self.handle.inner();
-        inner.stopping.store(true, Ordering::Release);
+        inner.stopping.send_replace(true);
         inner.shared.publisher().close();
         for task in &self.tasks {
             task.abort();
         }
+        inner.leadership.send_replace(None);
     }
 }
 
@@ -150,6 +257,10 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.stop_tasks();
     }
+}
+
+fn over_tcp(options: &Options) -> Arc<dyn Connector> {
+    Arc::new(TcpConnector::new(options.election_max))
 }
 
 fn raft_error(options: &Options, error: &impl ToString) -> StartError {
@@ -171,6 +282,9 @@ fn raft_config(options: &Options) -> Result<Arc<Config>, StartError> {
         max_in_snapshot_log_to_keep: u64::MAX,
         // Beyond what the log keeps, a follower is served with a snapshot anyway.
         replication_lag_threshold: options.snapshot.entries.saturating_mul(2),
+        // Bounded by bytes when it is read.
+        max_payload_entries: BATCH_ENTRIES,
+        install_snapshot_timeout: millis(SNAPSHOT_SILENCE),
         enable_pre_vote: Some(true),
         // A leader that comes back must show that it is one before it answers from what it has.
         enable_leader_restore: Some(false),
@@ -182,13 +296,23 @@ fn raft_config(options: &Options) -> Result<Arc<Config>, StartError> {
     Ok(Arc::new(config))
 }
 
+async fn has_log(store: &Store, options: &Options) -> Result<bool, StartError> {
+    let state = store.log.clone().get_log_state().await;
+    let state = state.map_err(|e| StartError::io("read the log in", &options.data_dir, e))?;
+    Ok(state.last_log_id.is_some())
+}
+
 /// Forms a group of one, exactly once in the life of a data directory.
-async fn form_group(raft: &Raft, store: &Store, options: &Options) -> Result<(), StartError> {
+async fn form_group_of_one(
+    raft: &Raft,
+    store: &Store,
+    peers: &Peers,
+    options: &Options,
+) -> Result<(), StartError> {
     if store.marker.content().initialised {
         return Ok(());
     }
-    let node = BasicNode::new(&options.advertise);
-    let members = BTreeMap::from([(options.node_id.0, node)]);
+    let members = BTreeMap::from([(options.node_id.0, peers.myself())]);
     match Box::pin(raft.initialize(members)).await {
         // Not allowed: a start before this one got so far, and no further.
         Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}

@@ -1,5 +1,6 @@
 //! What a node of the registry is started with.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,10 +9,13 @@ use std::time::Duration;
 use libra_proto::types::NodeId;
 
 use crate::error::{FatalError, StartError};
+use crate::store::log_store::READ_BYTES;
 
 /// The exit status of a node whose log can no longer be trusted to be on disk (sysexits'
 /// `EX_SOFTWARE`).
 pub const FATAL_EXIT_STATUS: i32 = 70;
+
+const MESSAGE_SLACK: usize = 1 << 20;
 
 /// How a node of the registry runs.
 #[derive(Debug, Clone)]
@@ -22,8 +26,12 @@ pub struct Options {
     pub node_id: NodeId,
     /// Where log, vote, snapshots and marker lie; made if it is not there.
     pub data_dir: PathBuf,
-    /// `host:port` at which other nodes reach this one; kept in the group's membership.
+    /// `host:port` at which other nodes reach this one; kept in the group's membership. With
+    /// `peers` it may be left empty.
     pub advertise: String,
+    /// `host:port` of the gRPC listeners of all nodes that form the group, this one among them.
+    /// Empty = a group of one.
+    pub peers: BTreeMap<NodeId, String>,
     /// How often a leader shows that it lives. Default 100 ms.
     pub heartbeat: Duration,
     /// The shortest time without a leader before an election. Default 300 ms.
@@ -123,6 +131,7 @@ impl Options {
             node_id,
             data_dir: data_dir.into(),
             advertise: String::new(),
+            peers: BTreeMap::new(),
             heartbeat: Duration::from_millis(100),
             election_min: Duration::from_millis(300),
             election_max: Duration::from_millis(600),
@@ -179,7 +188,48 @@ impl Options {
         if self.feed_capacity == 0 {
             return refuse("feed_capacity", "0".to_owned(), "at least 1");
         }
+        self.validate_peers()
+    }
+
+    fn validate_peers(&self) -> Result<(), StartError> {
+        if self.peers.is_empty() {
+            return Ok(());
+        }
+        let Some(own) = self.peers.get(&self.node_id) else {
+            return Err(StartError::NotAmongPeers {
+                node: self.node_id,
+                peers: self.peers.keys().copied().collect(),
+            });
+        };
+        if !self.advertise.is_empty() && self.advertise != *own {
+            return Err(StartError::OtherAddress {
+                node: self.node_id,
+                advertised: self.advertise.clone(),
+                configured: own.clone(),
+            });
+        }
+        let mut seen = BTreeMap::new();
+        for (id, address) in &self.peers {
+            if let Some(first) = seen.insert(address, *id) {
+                return Err(StartError::AddressClash {
+                    address: address.clone(),
+                    first,
+                    second: *id,
+                });
+            }
+        }
         Ok(())
+    }
+
+    /// Where other nodes reach this one.
+    pub(crate) fn address(&self) -> &str {
+        self.peers.get(&self.node_id).unwrap_or(&self.advertise)
+    }
+
+    /// The largest message between nodes: a batch of the log, which ends with the entry that makes
+    /// it full, and what surrounds it.
+    pub(crate) fn max_message_bytes(&self) -> usize {
+        READ_BYTES as usize + self.max_command_bytes + MESSAGE_SLACK
     }
 }
 
@@ -190,6 +240,31 @@ mod tests {
     #[test]
     fn the_defaults_are_allowed() {
         Options::new("c", NodeId(1), "d").validate().unwrap();
+    }
+
+    #[test]
+    fn peers_that_cannot_form_a_group_are_refused() {
+        let with = |peers: &[(u64, &str)]| {
+            let mut options = Options::new("c", NodeId(1), "d");
+            let peer = |(id, address): &(u64, &str)| (NodeId(*id), (*address).to_owned());
+            options.peers = peers.iter().map(peer).collect();
+            options
+        };
+        let good = with(&[(1, "a:1"), (2, "a:2")]);
+        good.validate().unwrap();
+        assert_eq!(good.address(), "a:1");
+
+        let absent = with(&[(2, "a:2"), (3, "a:3")]).validate().unwrap_err();
+        assert!(
+            matches!(absent, StartError::NotAmongPeers { .. }),
+            "{absent}"
+        );
+        let clash = with(&[(1, "a:1"), (2, "a:1")]).validate().unwrap_err();
+        assert!(matches!(clash, StartError::AddressClash { .. }), "{clash}");
+        let mut other = with(&[(1, "a:1")]);
+        other.advertise = "b:1".to_owned();
+        let other = other.validate().unwrap_err();
+        assert!(matches!(other, StartError::OtherAddress { .. }), "{other}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use libra_proto::registry::{Applied, Command};
 use openraft::impls::leader_id_std::LeaderId as StdLeaderId;
 use openraft::vote::RaftLeaderId;
 
+use crate::store::snapshot_file::SnapshotFile;
 use crate::store::state_machine::StateMachine;
 
 openraft::declare_raft_types!(
@@ -18,7 +19,7 @@ openraft::declare_raft_types!(
         D = Proposal,
         R = Option<Box<Applied>>,
         NodeId = u64,
-        Node = openraft::BasicNode,
+        Node = Peer,
         Term = u64,
         LeaderId = StdLeaderId<u64, u64>,
 );
@@ -30,12 +31,40 @@ pub(crate) type LogId = openraft::alias::LogIdOf<TypeConfig>;
 pub(crate) type Vote = openraft::alias::VoteOf<TypeConfig>;
 pub(crate) type Entry = openraft::alias::EntryOf<TypeConfig>;
 pub(crate) type EntryResponder = openraft::storage::EntryResponder<TypeConfig>;
-pub(crate) type Membership = openraft::Membership<u64, openraft::BasicNode>;
+pub(crate) type Membership = openraft::Membership<u64, Peer>;
 pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
 pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 pub(crate) type LogState = openraft::LogState<TypeConfig>;
 pub(crate) type IoFlushed = openraft::storage::IOFlushed<TypeConfig>;
 pub(crate) type RaftMetrics = openraft::RaftMetrics<TypeConfig>;
+pub(crate) type MetricsReceiver = openraft::alias::WatchReceiverOf<TypeConfig, RaftMetrics>;
+pub(crate) type Snapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotFile>;
+pub(crate) type AppendRequest = openraft::raft::AppendEntriesRequest<TypeConfig>;
+pub(crate) type AppendResponse = openraft::raft::AppendEntriesResponse<TypeConfig>;
+pub(crate) type StreamAppendResult = openraft::raft::StreamAppendResult<TypeConfig>;
+pub(crate) type VoteRequest = openraft::raft::VoteRequest<TypeConfig>;
+pub(crate) type VoteResponse = openraft::raft::VoteResponse<TypeConfig>;
+pub(crate) type SnapshotResponse = openraft::raft::SnapshotResponse<TypeConfig>;
+pub(crate) type TransferLeaderRequest = openraft::raft::TransferLeaderRequest<TypeConfig>;
+pub(crate) type TransferLeaderResponse = openraft::raft::TransferLeaderResponse<TypeConfig>;
+pub(crate) type RpcError = openraft::errors::RPCError<TypeConfig>;
+pub(crate) type StreamingError = openraft::errors::StreamingError<TypeConfig>;
+pub(crate) type Unreachable = openraft::errors::Unreachable<TypeConfig>;
+pub(crate) type NetworkError = openraft::errors::NetworkError<TypeConfig>;
+pub(crate) type Timeout = openraft::errors::Timeout<TypeConfig>;
+pub(crate) type ChangeMembers = openraft::ChangeMembers<u64, Peer>;
+pub(crate) type ForwardToLeader = openraft::errors::ForwardToLeader<TypeConfig>;
+pub(crate) type ClientWriteError = openraft::errors::ClientWriteError<TypeConfig>;
+
+/// A node as its group's membership knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Peer {
+    /// `host:port` of its gRPC listener.
+    pub(crate) address: String,
+    /// Its store; a wiped node comes back with another and is another member. Empty in a group that
+    /// was formed before this was kept: then any store will do.
+    pub(crate) store_uuid: String,
+}
 
 /// A command on its way through the log; cheap to clone.
 #[derive(Clone, PartialEq)]

@@ -7,15 +7,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use libra_proto::raft_log as disk;
+use libra_proto::raft as disk;
 use libra_proto::registry::Command;
-use openraft::{BasicNode, EntryPayload};
+use openraft::EntryPayload;
 use prost::Message;
 
 use super::backing::Batch;
 use super::log_index::Slot;
 use crate::type_config::{
-    Entry, LogId, Membership, Proposal, StoredMembership, Vote, log_id, vote,
+    Entry, LogId, Membership, Peer, Proposal, StoredMembership, Vote, log_id, vote,
 };
 
 /// The most data that one value holds. sled's leaves hold up to 20 values and must stay below
@@ -178,7 +178,8 @@ fn open_chunk<'a>(key: &[u8], value: &'a [u8]) -> Result<(u32, &'a [u8]), &'stat
     Ok((chunks, data))
 }
 
-fn entry_to_disk(entry: &Entry) -> disk::LogEntry {
+/// An entry as it is written, and sent.
+pub(crate) fn entry_to_disk(entry: &Entry) -> disk::LogEntry {
     use disk::log_entry::Payload;
     let payload = match &entry.payload {
         EntryPayload::Blank => Payload::Blank(disk::Blank {}),
@@ -192,8 +193,13 @@ fn entry_to_disk(entry: &Entry) -> disk::LogEntry {
 }
 
 fn entry_from_disk(index: u64, bytes: &[u8]) -> Result<Entry, Damage> {
-    use disk::log_entry::Payload;
     let entry = disk::LogEntry::decode(bytes).map_err(|e| damage(index, e.to_string()))?;
+    entry_from_message(index, entry)
+}
+
+/// Reads an entry that has to be the one at `index`.
+pub(crate) fn entry_from_message(index: u64, entry: disk::LogEntry) -> Result<Entry, Damage> {
+    use disk::log_entry::Payload;
     let id = entry
         .log_id
         .ok_or_else(|| damage(index, "it has no log id"))?;
@@ -245,9 +251,18 @@ fn membership_to_disk(membership: &Membership) -> disk::Membership {
     let voters = |ids: &BTreeSet<u64>| disk::Voters {
         node_ids: ids.iter().copied().collect(),
     };
-    let member = |(id, node): (&u64, &BasicNode)| {
-        let address = node.addr.clone();
-        (*id, disk::Member { address })
+    let member = |(id, node): (&u64, &Peer)| {
+        let Peer {
+            address,
+            store_uuid,
+        } = node.clone();
+        (
+            *id,
+            disk::Member {
+                address,
+                store_uuid,
+            },
+        )
     };
     disk::Membership {
         configs: membership.get_joint_config().iter().map(voters).collect(),
@@ -263,9 +278,20 @@ fn membership_from_disk(disk: &disk::Membership) -> Result<Membership, String> {
         .configs
         .iter()
         .map(|voters| voters.node_ids.iter().copied().collect());
-    let member = |(id, member): (&u64, &disk::Member)| (*id, BasicNode::new(&member.address));
-    let members: std::collections::BTreeMap<u64, BasicNode> =
-        disk.members.iter().map(member).collect();
+    let member = |(id, member): (&u64, &disk::Member)| {
+        let disk::Member {
+            address,
+            store_uuid,
+        } = member.clone();
+        (
+            *id,
+            Peer {
+                address,
+                store_uuid,
+            },
+        )
+    };
+    let members: std::collections::BTreeMap<u64, Peer> = disk.members.iter().map(member).collect();
     Membership::new(configs.collect(), members).map_err(|e| e.to_string())
 }
 

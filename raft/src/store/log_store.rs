@@ -8,7 +8,7 @@ use std::io;
 use std::ops::{Bound, ControlFlow, Range, RangeBounds};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use libra_proto::raft_log as disk;
+use libra_proto::raft as disk;
 use openraft::storage::RaftLogStorage;
 use openraft::{OptionalSend, RaftLogReader};
 use prost::Message;
@@ -26,7 +26,7 @@ use super::stats::LogStats;
 use crate::type_config::{Entry, IoFlushed, LogId, LogState, TypeConfig, Vote};
 
 /// The most that is read at once for one follower.
-const READ_BYTES: u64 = 4 << 20;
+pub(crate) const READ_BYTES: u64 = 4 << 20;
 
 const VOTE: &str = "vote";
 const COMMITTED: &str = "committed";

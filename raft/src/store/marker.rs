@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use libra_proto::raft_log as disk;
+use libra_proto::raft as disk;
 use libra_proto::types::NodeId;
 use prost::Message;
 use xxhash_rust::xxh3::xxh3_64;

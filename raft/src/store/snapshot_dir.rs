@@ -103,6 +103,12 @@ impl SnapshotDir {
         snapshot_file::read(&file.path, &self.cluster_name).map_err(io::Error::other)
     }
 
+    /// A new name for a file that is received; what is left of it goes with the next start.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.dir
+            .join(format!("received-{}.tmp", uuid::Uuid::new_v4()))
+    }
+
     pub(crate) fn newest(&self) -> Option<SnapshotFile> {
         self.lock().last().cloned()
     }

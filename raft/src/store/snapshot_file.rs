@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use libra_proto::raft_log as disk;
+use libra_proto::raft as disk;
 use libra_proto::registry::SnapshotRecord;
 use prost::Message;
 use xxhash_rust::xxh3::Xxh3;

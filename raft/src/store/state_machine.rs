@@ -16,9 +16,9 @@ use super::snapshot_file::SnapshotFile;
 use super::space::Space;
 use crate::feed::Publisher;
 use crate::registry::Registry;
-use crate::type_config::{EntryResponder, LogId, SnapshotMeta, StoredMembership, TypeConfig};
-
-type Snapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotFile>;
+use crate::type_config::{
+    EntryResponder, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
+};
 
 /// Readers wait while a batch is applied, so batches are kept short.
 const BATCH: usize = 256;

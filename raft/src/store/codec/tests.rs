@@ -19,6 +19,13 @@ fn command_entry(index: u64, code_bytes: usize) -> Entry {
     Entry::new_normal(log_id(3, index), Proposal(Arc::new(command)))
 }
 
+fn peer(id: u64) -> Peer {
+    Peer {
+        address: format!("host-{id}:9090"),
+        store_uuid: format!("store-{id}"),
+    }
+}
+
 /// The chunks that an entry is written as.
 fn chunks_of(entry: &Entry) -> Vec<(Vec<u8>, Vec<u8>)> {
     let backing = MemoryBacking::default();
@@ -48,9 +55,7 @@ fn assemble(chunks: &[(Vec<u8>, Vec<u8>)]) -> Result<Vec<Entry>, Damage> {
 #[test]
 fn every_kind_of_entry_reads_back() {
     let voters = [BTreeSet::from([1, 2, 3]), BTreeSet::from([2, 3, 4])];
-    let nodes: std::collections::BTreeMap<u64, BasicNode> = (1..=5)
-        .map(|id| (id, BasicNode::new(format!("host-{id}:9090"))))
-        .collect();
+    let nodes: std::collections::BTreeMap<u64, Peer> = (1..=5).map(|id| (id, peer(id))).collect();
     let membership = Membership::new(voters.to_vec(), nodes).unwrap();
     let entries = [
         Entry::new_blank(log_id(1, 0)),

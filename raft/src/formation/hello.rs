@@ -1,0 +1,153 @@
+//! Who a node says it is, and with whom it will have nothing to do.
+
+use libra_proto::raft as wire;
+use openraft::async_runtime::WatchReceiver;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::handle::Inner;
+use crate::network::peers::Identity;
+use crate::options::Options;
+use crate::store::codec::stored_membership_to_disk;
+
+/// Equal for nodes that are configured with the same peers.
+pub(crate) fn peers_hash(options: &Options) -> u64 {
+    let mut hasher = Xxh3::new();
+    for (id, address) in &options.peers {
+        hasher.update(&id.0.to_le_bytes());
+        hasher.update(&(address.len() as u64).to_le_bytes());
+        hasher.update(address.as_bytes());
+    }
+    hasher.digest()
+}
+
+/// Why a node will have nothing to do with the one that asks; empty if it will.
+fn refusal(me: &Identity, asker: &wire::HelloRequest) -> String {
+    if asker.cluster_name != me.cluster_name {
+        return format!(
+            "it is in cluster `{}`, not in `{}`: correct the cluster's name or the peers",
+            me.cluster_name, asker.cluster_name
+        );
+    }
+    if asker.to_node != 0 && asker.to_node != me.node_id.0 {
+        return format!(
+            "at `{}` is node {}, not node {}: correct the peers",
+            me.address, me.node_id, asker.to_node
+        );
+    }
+    if asker.store_uuid == me.store_uuid {
+        return String::new();
+    }
+    if asker.node_id == me.node_id.0 {
+        return format!(
+            "id {} is that of the node at `{}`: give this node an id of its own",
+            me.node_id, me.address
+        );
+    }
+    if asker.address == me.address {
+        return format!(
+            "node {} has the address `{}` of node {}",
+            asker.node_id, me.address, me.node_id
+        );
+    }
+    String::new()
+}
+
+impl Inner {
+    /// What this node says when it asks another who it is.
+    pub(crate) fn hello_request(&self, to_node: u64) -> wire::HelloRequest {
+        let me = &self.peers.me;
+        wire::HelloRequest {
+            cluster_name: me.cluster_name.clone(),
+            node_id: me.node_id.0,
+            store_uuid: me.store_uuid.clone(),
+            address: me.address.clone(),
+            peers_hash: self.peers_hash,
+            to_node,
+        }
+    }
+
+    /// What this node answers when it is asked.
+    pub(crate) fn answer_hello(&self, asker: &wire::HelloRequest) -> wire::HelloResponse {
+        let me = &self.peers.me;
+        let metrics = self.raft.metrics();
+        let membership =
+            stored_membership_to_disk(&metrics.borrow_watched().committed_membership_config);
+        wire::HelloResponse {
+            cluster_name: me.cluster_name.clone(),
+            node_id: me.node_id.0,
+            store_uuid: me.store_uuid.clone(),
+            peers_hash: self.peers_hash,
+            initialised: self.is_initialised(),
+            leader: Some(self.leader_to_wire()),
+            membership: Some(membership),
+            refused: refusal(me, asker),
+        }
+    }
+
+    /// Whom this node takes for the leader, and where that one is.
+    pub(crate) fn leader_to_wire(&self) -> wire::NotLeader {
+        let found = self.leader().and_then(|leader| {
+            let peer = self.peers.find(leader.0)?;
+            Some((leader.0, peer.address))
+        });
+        let (leader, address) = found.unwrap_or_default();
+        wire::NotLeader { leader, address }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libra_proto::types::NodeId;
+
+    use super::*;
+
+    #[test]
+    fn strangers_are_told_why() {
+        let me = Identity {
+            cluster_name: "c".to_owned(),
+            node_id: NodeId(2),
+            store_uuid: "s2".to_owned(),
+            address: "a:2".to_owned(),
+        };
+        let good = wire::HelloRequest {
+            cluster_name: "c".to_owned(),
+            node_id: 3,
+            store_uuid: "s3".to_owned(),
+            address: "a:3".to_owned(),
+            peers_hash: 1,
+            to_node: 2,
+        };
+        assert_eq!(refusal(&me, &good), "");
+        type Spoil = fn(&mut wire::HelloRequest);
+        let cases: [(Spoil, &str); 4] = [
+            (
+                |r| r.cluster_name = "d".to_owned(),
+                "in cluster `c`, not in `d`",
+            ),
+            (|r| r.to_node = 1, "is node 2, not node 1"),
+            (|r| r.node_id = 2, "id 2 is that of the node at `a:2`"),
+            (|r| r.address = "a:2".to_owned(), "address `a:2` of node 2"),
+        ];
+        for (spoil, expected) in cases {
+            let mut request = good.clone();
+            spoil(&mut request);
+            let reason = refusal(&me, &request);
+            assert!(reason.contains(expected), "{reason}");
+        }
+    }
+
+    #[test]
+    fn other_peers_have_another_hash() {
+        let hash = |peers: &[(u64, &str)]| {
+            let mut options = Options::new("c", NodeId(1), "d");
+            let peer = |(id, address): &(u64, &str)| (NodeId(*id), (*address).to_owned());
+            options.peers = peers.iter().map(peer).collect();
+            peers_hash(&options)
+        };
+        let one = hash(&[(1, "a:1"), (2, "a:2")]);
+        assert_eq!(one, hash(&[(2, "a:2"), (1, "a:1")]));
+        assert_ne!(one, hash(&[(1, "a:1"), (2, "a:3")]));
+        assert_ne!(one, hash(&[(1, "a:1"), (3, "a:2")]));
+        assert_ne!(one, hash(&[(1, "a:1")]));
+    }
+}

@@ -1,0 +1,78 @@
+//! Tells when this node leads, for those who act as the leader.
+//!
+//! **Invariant:** a term is told only while this node leads it, a quorum has answered within the
+//! lease, and everything of before the term is applied here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::async_runtime::WatchReceiver;
+use openraft::{Instant as _, ServerState};
+use tokio::time::Instant;
+
+use super::{Attempt, Inner};
+use crate::type_config::RaftMetrics;
+
+/// Keeps [`Inner::leadership`] true until the node stops.
+pub(crate) async fn watch_leadership(inner: Arc<Inner>, heartbeat: Duration) {
+    let mut metrics = inner.raft.metrics();
+    while !inner.is_stopped() {
+        let led = led_term(&metrics.borrow_watched(), inner.lease);
+        let told = *inner.leadership.borrow();
+        match led {
+            Some(term) if told == Some(term) => {}
+            Some(term) => {
+                tell(&inner, None);
+                if has_caught_up(&inner, term).await {
+                    tell(&inner, Some(term));
+                    continue;
+                }
+            }
+            None => tell(&inner, None),
+        }
+        // The lease runs out without anything changing.
+        match tokio::time::timeout(heartbeat, metrics.changed()).await {
+            Ok(Ok(())) | Err(_) => {}
+            Ok(Err(_)) => break,
+        }
+    }
+    tell(&inner, None);
+}
+
+fn tell(inner: &Inner, term: Option<u64>) {
+    inner.leadership.send_if_modified(|told| {
+        let changed = *told != term;
+        if changed {
+            tracing::info!(node_id = %inner.me(), term = ?term, "leadership");
+        }
+        *told = term;
+        changed
+    });
+}
+
+/// The term that a node leads with a quorum behind it.
+fn led_term(metrics: &RaftMetrics, lease: Duration) -> Option<u64> {
+    let leads = metrics.state == ServerState::Leader
+        && metrics.current_leader == Some(metrics.id)
+        && metrics.running_state.is_ok();
+    let is_heard = || {
+        let acked = metrics.last_quorum_acked.map(|acked| *acked);
+        acked.is_some_and(|acked| acked.elapsed() < lease)
+    };
+    (leads && (is_quorum_alone(metrics) || is_heard())).then_some(metrics.current_term)
+}
+
+fn is_quorum_alone(metrics: &RaftMetrics) -> bool {
+    metrics.membership_config.voter_ids().eq([metrics.id])
+}
+
+/// Reaches a read index in `term`: all that was committed before is applied then.
+async fn has_caught_up(inner: &Inner, term: u64) -> bool {
+    let deadline = Instant::now() + inner.lease;
+    let Ok(Attempt::Answer(index)) = inner.read_here(deadline).await else {
+        return false;
+    };
+    // Applying may take longer than a lease after a start: tried again then.
+    inner.wait_applied_by(index, deadline).await.is_ok()
+        && led_term(&inner.raft.metrics().borrow_watched(), inner.lease) == Some(term)
+}

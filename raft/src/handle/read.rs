@@ -1,0 +1,129 @@
+//! Linearizable reads: the leader's read index, then applied here.
+//!
+//! On a follower, callers share what the leader is asked: one request is under way, and whoever
+//! comes meanwhile is in the next.
+//!
+//! **Invariant:** a caller is only ever answered by a request that began after its call did.
+
+use std::sync::Arc;
+
+use openraft::ReadPolicy;
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::{LinearizableReadError, RaftError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Duration, Instant, timeout_at};
+
+use super::{Attempt, Handle, Inner, pause};
+use crate::error::ReadError;
+use crate::network::forward;
+use crate::network::peers::Peers;
+use crate::type_config::MetricsReceiver;
+
+/// Callers that may wait for the next request; more wait for a place.
+const QUEUE: usize = 1024;
+
+/// Told the read index, or nothing when the leader gave none.
+type Caller = oneshot::Sender<Option<u64>>;
+
+/// Where callers wait for the leader to be asked.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadQueue {
+    sender: mpsc::Sender<Caller>,
+}
+
+/// The other end of a [`ReadQueue`].
+pub(crate) type ReadCallers = mpsc::Receiver<Caller>;
+
+impl ReadQueue {
+    pub(crate) fn new() -> (Self, ReadCallers) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        (Self { sender }, receiver)
+    }
+
+    async fn ask(&self, deadline: Instant) -> Option<u64> {
+        let (caller, answer) = oneshot::channel();
+        let asked = async {
+            self.sender.send(caller).await.ok()?;
+            answer.await.ok().flatten()
+        };
+        timeout_at(deadline, asked).await.ok().flatten()
+    }
+}
+
+/// Asks the leader for those who wait, again and again; ends with the last [`ReadQueue`].
+pub(crate) async fn serve_reads(
+    mut callers: ReadCallers,
+    metrics: MetricsReceiver,
+    peers: Arc<Peers>,
+    patience: Duration,
+) {
+    while let Some(first) = callers.recv().await {
+        let mut batch = vec![first];
+        while let Ok(caller) = callers.try_recv() {
+            batch.push(caller);
+        }
+        let leader = metrics.borrow_watched().current_leader;
+        let me = peers.me.node_id.0;
+        let index = match leader.filter(|leader| *leader != me) {
+            Some(leader) => forward::read_index(&peers, leader, patience).await,
+            None => None,
+        };
+        for caller in batch {
+            // It may have left.
+            let _ = caller.send(index);
+        }
+    }
+}
+
+impl Handle {
+    /// Returns once the registry here has everything that was committed before the call, and the
+    /// index that it has reached at least. A follower asks the leader.
+    ///
+    /// # Errors
+    /// See [`ReadError`]: never an old state as a new one.
+    ///
+    /// # Cancel safety
+    /// Nothing happens when the future is dropped.
+    pub async fn read_index(&self) -> Result<u64, ReadError> {
+        let inner = &*self.inner;
+        let limit = inner.limit;
+        let deadline = Instant::now() + limit;
+        loop {
+            if inner.is_stopped() {
+                return Err(ReadError::Stopped);
+            }
+            let index = match inner.other_leader() {
+                Some(_) => inner.reads.ask(deadline).await,
+                None => match inner.read_here(deadline).await? {
+                    Attempt::Answer(index) => Some(index),
+                    Attempt::NotLeading(_) => None,
+                },
+            };
+            if let Some(index) = index {
+                return inner.wait_applied_by(index, deadline).await.map(|()| index);
+            }
+            if !pause(deadline).await {
+                return Err(ReadError::TimedOut { limit });
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Asks the quorum whether this node leads; answers with the index to wait for.
+    pub(crate) async fn read_here(&self, deadline: Instant) -> Result<Attempt<u64>, ReadError> {
+        let limit = self.limit;
+        let attempt = Box::pin(self.raft.get_read_linearizer(ReadPolicy::ReadIndex));
+        match timeout_at(deadline, attempt).await {
+            Err(_elapsed) => Err(ReadError::TimedOut { limit }),
+            Ok(Ok(linearizer)) => Ok(Attempt::Answer(linearizer.read_log_id().index())),
+            Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)))) => {
+                Ok(self.detour(&forward))
+            }
+            Ok(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)))) => {
+                Ok(Attempt::NotLeading(None))
+            }
+            Ok(Err(RaftError::Fatal(_))) => Err(ReadError::Stopped),
+        }
+    }
+}

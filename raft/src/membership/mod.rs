@@ -1,0 +1,14 @@
+//! What the leader does to the group.
+//!
+//! - [`change`]: voters and learners come and go.
+//! - [`admit`]: who is let in, by id, address and store.
+//! - [`care`]: what has to be done without being asked.
+//!
+//! **Invariant:** two stores never count as one node: a wiped node comes back as another member, a
+//! learner first, after the member it was has been removed.
+
+mod admit;
+mod care;
+mod change;
+
+pub(crate) use care::care;

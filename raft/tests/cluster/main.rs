@@ -1,0 +1,9 @@
+//! Groups of several nodes in one process, over real gRPC on the loopback, with links that can be
+//! cut: how they form, agree, fail over, catch up and change.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod agreement;
+
+mod formation;
+
+mod support;
