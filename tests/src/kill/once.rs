@@ -134,7 +134,7 @@ impl Client {
     async fn statement(&self) -> Option<Result<(), String>> {
         let marker = Marker::new();
         let body = Submit::sql(format!(
-            "/* stub: rows={ROWS} delay_ms=40 */ SELECT {marker}"
+            "/* stub: rows={ROWS} delay_ms=40 */ SELECT id, {marker} AS marker FROM range({ROWS})"
         ));
         let key = format!("once-{marker}");
         let path = format!("sessions/{}/statements?wait=1", self.session);

@@ -8,7 +8,7 @@ use libra_tests::harness::{Reply, State, Statement};
 use reqwest::Method;
 use serde_json::json;
 
-use super::{SOON, assert_succeeded, begun, sql, stub, three};
+use super::{assert_succeeded, begun, sql, stub, three};
 
 /// How late an end may be told at a node that is not the owner.
 const TOLD_WITHIN: Duration = Duration::from_millis(700);
