@@ -16,9 +16,7 @@ mod spread;
 mod wiped;
 
 use libra_tests::harness::{State, Statement};
-use libra_tests::scene::{
-    SOON, begun, nothing_ran_twice, repeats, session_of, sql, stub, three,
-};
+use libra_tests::scene::{SOON, begun, nothing_ran_twice, repeats, session_of, sql, stub, three};
 
 #[track_caller]
 fn assert_succeeded(statement: &Statement) {

@@ -36,7 +36,9 @@ async fn all_nodes_killed_at_once_lose_nothing_and_reattach_what_ran() -> Result
         load.acknowledges(12, SOON).await?;
         load.done_to_it("kill -9 of all three");
         kill_all(&mut cluster)?;
-        let order = cluster.start_in_order(turn as u64, std::time::Duration::from_millis(400)).await?;
+        let order = cluster
+            .start_in_order(turn as u64, std::time::Duration::from_millis(400))
+            .await?;
         cluster.wait_ready().await?;
         println!("turn {turn}: started in order {order:?}");
     }

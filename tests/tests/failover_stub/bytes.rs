@@ -1,29 +1,15 @@
 //! Results: the same bytes from every node, whichever dies, in the middle of a stream or after it.
 
-use std::path::Path;
-
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use libra_tests::harness::{Cluster, Submit, until};
+use libra_tests::harness::{Cluster, Submit, bytes_below, until};
 
 use super::{Role, SOON, cast, nothing_ran_twice, stub, succeeded, three};
 
 /// 60 MB in 200 batches, in about four seconds.
-const BIG: &str = "/* stub: rows=200000 row_bytes=280 batch_rows=1000 batch_delay_ms=20 */ SELECT 1";
+const BIG: &str =
+    "/* stub: rows=200000 row_bytes=280 batch_rows=1000 batch_delay_ms=20 */ SELECT 1";
 const BIG_BYTES: usize = 56_000_000;
-
-/// Bytes of all files below a directory; one that vanishes meanwhile counts nothing.
-fn bytes_below(dir: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return 0;
-    };
-    let sizes = entries.flatten().map(|entry| match entry.metadata() {
-        Ok(meta) if meta.is_dir() => bytes_below(&entry.path()),
-        Ok(meta) => meta.len(),
-        Err(_) => 0,
-    });
-    sizes.sum()
-}
 
 async fn calm(cluster: &Cluster, session: &str) -> Result<(String, Bytes)> {
     let ended = cluster.any()?.run(session, &Submit::sql(BIG), SOON).await?;
@@ -42,7 +28,11 @@ async fn killed_in_mid_stream(role: Role) -> Result<()> {
     let owner = cluster.owner_of(&session).await?;
     let results = cluster.node(owner)?.data_dir().join("results");
     let before = bytes_below(&results);
-    let job = cluster.any()?.submit(&session, &Submit::sql(BIG)).await?.job_id;
+    let job = cluster
+        .any()?
+        .submit(&session, &Submit::sql(BIG))
+        .await?
+        .job_id;
     until("a part of the result", SOON, || {
         let part = bytes_below(&results).saturating_sub(before);
         async move { Ok(part > 15_000_000) }
@@ -50,7 +40,10 @@ async fn killed_in_mid_stream(role: Role) -> Result<()> {
     .await?;
     cluster.kill9(victim)?;
     let part = bytes_below(&results).saturating_sub(before);
-    ensure!(part < 50_000_000, "killed too late: {part} bytes were there");
+    ensure!(
+        part < 50_000_000,
+        "killed too late: {part} bytes were there"
+    );
 
     for id in cluster.running() {
         let api = cluster.api(id)?;
@@ -58,7 +51,10 @@ async fn killed_in_mid_stream(role: Role) -> Result<()> {
         ensure!(api.arrow(&job).await? == wanted, "other bytes at node {id}");
     }
     cluster.restart(victim).await?;
-    ensure!(cluster.api(victim)?.arrow(&job).await? == wanted, "other bytes");
+    ensure!(
+        cluster.api(victim)?.arrow(&job).await? == wanted,
+        "other bytes"
+    );
     nothing_ran_twice(&stub).await
 }
 
@@ -81,7 +77,10 @@ async fn a_result_reads_the_same_from_every_node_with_any_one_dead() -> Result<(
         cluster.kill9(dead)?;
         for id in cluster.running() {
             let api = cluster.api(id)?;
-            until("the node to serve", SOON, || async { Ok(api.ready().await) }).await?;
+            until("the node to serve", SOON, || async {
+                Ok(api.ready().await)
+            })
+            .await?;
             let read = api.arrow(&job).await?;
             ensure!(read == wanted, "node {id} with node {dead} dead");
             let pages = api.pages(&job, 10_000).await?;
@@ -116,7 +115,10 @@ async fn a_lost_copy_is_made_anew_so_that_another_node_may_die() -> Result<()> {
     cluster.wipe(holders[1])?;
     for id in cluster.running() {
         let api = cluster.api(id)?;
-        until("the node to serve", SOON, || async { Ok(api.ready().await) }).await?;
+        until("the node to serve", SOON, || async {
+            Ok(api.ready().await)
+        })
+        .await?;
         ensure!(api.arrow(&job).await? == wanted, "node {id}");
     }
     Ok(())

@@ -60,7 +60,10 @@ async fn a_long_poll_and_a_stream_of_events_go_on_over_a_move() -> Result<()> {
     let running = living.submit(&session, &sql("delay_ms=6000")).await?;
     begun(&stub, &running).await?;
     let poll = {
-        let (api, path) = (living.clone(), format!("statements/{}?wait=30", running.job_id));
+        let (api, path) = (
+            living.clone(),
+            format!("statements/{}?wait=30", running.job_id),
+        );
         tokio::spawn(async move { api.get(&path).await })
     };
     let stream = {
@@ -91,7 +94,10 @@ async fn a_submit_whose_answer_was_lost_with_its_node_is_one_statement() -> Resu
         let send = |id: u64| {
             let request = cluster.api(id).map(|api| {
                 let request = api.request(Method::POST, "sessions/default/statements");
-                (api.clone(), request.json(&submit).header("Idempotency-Key", &key))
+                (
+                    api.clone(),
+                    request.json(&submit).header("Idempotency-Key", &key),
+                )
             });
             async move {
                 let (api, request) = request?;
@@ -99,7 +105,10 @@ async fn a_submit_whose_answer_was_lost_with_its_node_is_one_statement() -> Resu
             }
         };
         let lost = tokio::spawn(send(asked));
-        let retry = cluster.ids().into_iter().find(|id| *id != victim && *id != asked);
+        let retry = cluster
+            .ids()
+            .into_iter()
+            .find(|id| *id != victim && *id != asked);
         let retry = retry.unwrap_or_else(|| ids[(turn + 1) % ids.len()]);
         let (api, request) = {
             let api = cluster.api(retry)?.clone();
@@ -110,7 +119,12 @@ async fn a_submit_whose_answer_was_lost_with_its_node_is_one_statement() -> Resu
         let again: Statement = api.send(request).await?.json(&[200, 202])?;
         if let Ok(first) = lost.await? {
             if let Ok(first) = first.json::<Statement>(&[200, 202]) {
-                ensure!(first.job_id == again.job_id, "{} and {}", first.job_id, again.job_id);
+                ensure!(
+                    first.job_id == again.job_id,
+                    "{} and {}",
+                    first.job_id,
+                    again.job_id
+                );
             }
         }
         succeeded(&api.ended(&again.job_id, SOON).await?)?;

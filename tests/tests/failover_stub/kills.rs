@@ -40,7 +40,12 @@ async fn killed(role: Role) -> Result<()> {
     let late = began.elapsed().saturating_sub(LASTS);
     println!("{role:?}: ended {late:.2?} after Spark had ended it");
     ensure!(late < GOAL + BUSY, "ended {late:?} late");
-    ensure!(ended.result.as_ref().is_some_and(|result| result.row_count == 700));
+    ensure!(
+        ended
+            .result
+            .as_ref()
+            .is_some_and(|result| result.row_count == 700)
+    );
 
     let after = cluster.any()?.session(&session).await?;
     ensure!(after.resets.is_empty(), "{after:?}");
@@ -48,7 +53,10 @@ async fn killed(role: Role) -> Result<()> {
     match role {
         Role::Leader => ensure!(after.epoch == before.epoch, "it moved for nothing"),
         Role::Owner | Role::Both => {
-            ensure!(after.epoch > before.epoch && after.owner.node_id != victim, "{after:?}");
+            ensure!(
+                after.epoch > before.epoch && after.owner.node_id != victim,
+                "{after:?}"
+            );
         }
     }
     let runs = stub.executions_of(&statement.operation_id).await?;
@@ -126,7 +134,11 @@ async fn kills_of_any_node_under_load_lose_nothing_and_run_nothing_twice() -> Re
         load.acknowledges(8, SOON).await?;
         let victim = cluster.ids()[kill % 3];
         let leads = cluster.leader().await? == victim;
-        load.done_to_it(if leads { "kill -9, leader" } else { "kill -9, follower" });
+        load.done_to_it(if leads {
+            "kill -9, leader"
+        } else {
+            "kill -9, follower"
+        });
         cluster.kill9(victim)?;
         load.acknowledges(8, SOON).await?;
         cluster.restart(victim).await?;

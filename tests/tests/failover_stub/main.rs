@@ -77,7 +77,10 @@ async fn answering(cluster: &Cluster, until: Instant) -> Result<Duration> {
         let first = cluster.api(ids[turn % ids.len()])?;
         let second = cluster.api(ids[(turn + 1) % ids.len()])?;
         let path = "statements?limit=20";
-        let served = first.get(path).await.is_ok_and(|reply| reply.status.is_success());
+        let served = first
+            .get(path)
+            .await
+            .is_ok_and(|reply| reply.status.is_success());
         if !served {
             second.get(path).await?.expect(&[200])?;
         }

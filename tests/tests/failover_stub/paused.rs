@@ -22,7 +22,11 @@ async fn an_owner_that_was_stopped_for_ten_seconds_does_no_harm() -> Result<()> 
         let living = cluster.api(apis[0])?;
         let mut jobs = Vec::new();
         // One ends while it is stopped, one after it, and one waits in line behind them.
-        for directive in ["delay_ms=3000", "delay_ms=16000", "rows=500 batch_delay_ms=400 batch_rows=20"] {
+        for directive in [
+            "delay_ms=3000",
+            "delay_ms=16000",
+            "rows=500 batch_delay_ms=400 batch_rows=20",
+        ] {
             let submitted = living.submit(&session, &sql(directive)).await?;
             begun(&stub, &submitted).await?;
             jobs.push(submitted);
@@ -45,7 +49,10 @@ async fn an_owner_that_was_stopped_for_ten_seconds_does_no_harm() -> Result<()> 
             ends_well(&cluster, &apis, &job.job_id).await?;
         }
         let woken = cluster.api(victim)?;
-        until("the woken node to serve", SOON, || async { Ok(woken.ready().await) }).await?;
+        until("the woken node to serve", SOON, || async {
+            Ok(woken.ready().await)
+        })
+        .await?;
         for job in &jobs {
             ends_well(&cluster, &cluster.ids(), &job.job_id).await?;
             let runs = stub.executions_of(&job.operation_id).await?;
@@ -72,11 +79,16 @@ async fn an_owner_that_only_spark_can_hear_stops_by_itself() -> Result<()> {
         // What is accepted by the majority meanwhile is run by the new owner.
         let next = until_some("a submit", SOON, || async {
             let reply = living.try_submit(&session, &sql("delay_ms=50"), 0).await?;
-            Ok(reply.json::<libra_tests::harness::Statement>(&[200, 202]).ok())
+            Ok(reply
+                .json::<libra_tests::harness::Statement>(&[200, 202])
+                .ok())
         })
         .await?;
         ends_well(&cluster, &others, &next.job_id).await?;
-        println!("{flow:?}: the next statement ended {:.2?} after the cut", cut.elapsed());
+        println!(
+            "{flow:?}: the next statement ended {:.2?} after the cut",
+            cut.elapsed()
+        );
         passed(CUT_OFF.saturating_sub(cut.elapsed())).await;
         cluster.links().heal();
         for job in [&long, &next] {

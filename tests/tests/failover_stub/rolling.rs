@@ -20,7 +20,10 @@ async fn a_rolling_restart_fails_no_request_twice_and_no_statement() -> Result<(
     let mut long = Vec::new();
     for id in cluster.ids() {
         let session = format!("long-{id}");
-        let submitted = cluster.api(id)?.submit(&session, &sql("delay_ms=20000")).await?;
+        let submitted = cluster
+            .api(id)?
+            .submit(&session, &sql("delay_ms=20000"))
+            .await?;
         begun(&stub, &submitted).await?;
         long.push(submitted);
     }
@@ -76,7 +79,13 @@ async fn a_node_that_leaves_gives_its_sessions_up_before_it_is_gone() -> Result<
     // No lease has to run out: they are elsewhere at once.
     let owners = cluster.owners().await?;
     ensure!(!owners.contains_key(&leaving), "{owners:?}");
-    let counts: Vec<_> = owners.values().map(std::collections::BTreeSet::len).collect();
-    ensure!(counts.iter().sum::<usize>() == 9 && counts.iter().all(|n| (4..=5).contains(n)), "{owners:?}");
+    let counts: Vec<_> = owners
+        .values()
+        .map(std::collections::BTreeSet::len)
+        .collect();
+    ensure!(
+        counts.iter().sum::<usize>() == 9 && counts.iter().all(|n| (4..=5).contains(n)),
+        "{owners:?}"
+    );
     Ok(())
 }
