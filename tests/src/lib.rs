@@ -7,4 +7,5 @@ pub mod fuzz;
 pub mod harness;
 pub mod kill;
 pub mod sandbox;
+pub mod scene;
 pub mod stub;

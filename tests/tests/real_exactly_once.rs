@@ -3,12 +3,11 @@
 //!
 //! **Invariant:** what Spark ran is counted by Spark, never by Libra.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use libra_tests::harness::{
-    Libra, Marker, SharedSpark, SparkServer, State, Statement, Submit, until,
+    Libra, Marker, SharedSpark, SparkServer, State, Statement, Submit, bytes_below, until,
 };
 use serde_json::json;
 
@@ -17,19 +16,6 @@ const SOON: Duration = Duration::from_secs(120);
 /// 100 000 rows of about 1 KB in 40 partitions, always the same bytes.
 const HUNDRED_MEGABYTES: &str = "SELECT id, repeat(sha2(cast(id AS string), 256), 16) AS text \
      FROM range(0, 100000, 1, 40)";
-
-/// Bytes of all files below a directory; one that vanishes meanwhile counts nothing.
-fn bytes_below(dir: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return 0;
-    };
-    let sizes = entries.flatten().map(|entry| match entry.metadata() {
-        Ok(meta) if meta.is_dir() => bytes_below(&entry.path()),
-        Ok(meta) => meta.len(),
-        Err(_) => 0,
-    });
-    sizes.sum()
-}
 
 #[tokio::test]
 async fn real_killed_in_the_middle_of_a_statement_it_goes_on_and_spark_ran_it_once() -> Result<()> {

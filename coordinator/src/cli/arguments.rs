@@ -137,7 +137,10 @@ pub(super) struct TopArguments {
 const MOST_NODES: u8 = 9;
 
 fn nodes(text: &str) -> Result<NonZeroU8, String> {
-    let number = text.parse().ok().filter(|n: &NonZeroU8| n.get() <= MOST_NODES);
+    let number = text
+        .parse()
+        .ok()
+        .filter(|n: &NonZeroU8| n.get() <= MOST_NODES);
     number.ok_or_else(|| format!("allowed: 1 to {MOST_NODES}"))
 }
 
@@ -231,7 +234,13 @@ mod tests {
 
     #[test]
     fn a_number_of_nodes_is_small_and_not_zero() {
-        for (text, good) in [("1", true), ("9", true), ("0", false), ("10", false), ("x", false)] {
+        for (text, good) in [
+            ("1", true),
+            ("9", true),
+            ("0", false),
+            ("10", false),
+            ("x", false),
+        ] {
             let cli = Cli::try_parse_from(["libra", "dev", "--nodes", text]);
             assert_eq!(cli.is_ok(), good, "{text}");
         }

@@ -93,7 +93,9 @@ pub enum DevError {
     #[error("the last coordinator has ended")]
     NoNodes,
     /// The configuration knows nodes that are not started.
-    #[error("libra.cluster.peers names node {id}, and {nodes} nodes are started; remove it from the configuration, or start with other --nodes")]
+    #[error(
+        "libra.cluster.peers names node {id}, and {nodes} nodes are started; remove it from the configuration, or start with other --nodes"
+    )]
     OtherPeers {
         /// How many are started.
         nodes: NonZeroU8,

@@ -90,9 +90,9 @@ const ANYWHERE: Example<'static> = Example {
 /// Writes them.
 pub(super) fn hints(of: &Hints<'_>) -> String {
     let (base, libra) = (of.base, of.libra);
-    let spark_ui = of.spark_ui.map_or_else(String::new, |ui| {
-        format!("   Spark's own view: {ui}/jobs/")
-    });
+    let spark_ui = of
+        .spark_ui
+        .map_or_else(String::new, |ui| format!("   Spark's own view: {ui}/jobs/"));
     let mut text = format!(
         "\nlibra is ready: {base}/swagger-ui{spark_ui}\n\
          Ctrl-C ends everything. Paste into other terminals; the first line of each submits, the \
@@ -228,7 +228,10 @@ mod tests {
             let read = format!("curl -s \"{}/api/v1/statements/$JOB\"; echo", node.base);
             assert!(text.contains(&read), "{text}");
         }
-        assert!(text.contains("8083/api/v1/sessions/user-alice/statements'"), "{text}");
+        assert!(
+            text.contains("8083/api/v1/sessions/user-alice/statements'"),
+            "{text}"
+        );
         assert!(text.contains("kill -9 4002   # node 2"), "{text}");
         assert_eq!(text.matches("kill -9").count(), 2);
         assert!(!text.contains("Spark's own view"));

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use libra_tests::bench::report::Report;
-use libra_tests::bench::{big, spark, stub, table};
+use libra_tests::bench::{big, cluster, spark, stub, table};
 
 /// Measures Libra.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ enum Benchmark {
     Spark(spark::Options),
     /// The coordinator alone, on the stub.
     Stub(stub::Options),
+    /// Three nodes beside one, on the stub.
+    Cluster(cluster::Options),
     /// One very large result, and many sessions at once, on a real server.
     Big(big::Options),
     /// The guide's table of concurrent statements, on real servers of its own.
@@ -56,6 +58,7 @@ async fn measure(benchmark: &Benchmark) -> anyhow::Result<Report> {
     match benchmark {
         Benchmark::Spark(options) => spark::run(options).await,
         Benchmark::Stub(options) => stub::run(options).await,
+        Benchmark::Cluster(options) => Box::pin(cluster::run(options)).await,
         Benchmark::Big(options) => big::run(options).await,
         Benchmark::Table(options) => Box::pin(table::run(options)).await,
     }

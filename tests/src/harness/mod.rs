@@ -11,6 +11,7 @@
 
 mod api;
 mod cluster;
+mod disk;
 mod libra;
 mod marker;
 mod ports;
@@ -26,6 +27,7 @@ pub use api::{
     Session, SessionList, State, Statement, StatementCounts, StatementList, Submit, Time,
 };
 pub use cluster::{Cluster, ClusterBuilder, Profile};
+pub use disk::bytes_below;
 pub use libra::{Libra, LibraBuilder, built_binary, libra_binary};
 pub use marker::Marker;
 pub use ports::free_port;

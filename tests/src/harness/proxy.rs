@@ -172,7 +172,10 @@ impl Proxy {
         let found = tokio::task::spawn_blocking(move || {
             let pids: Vec<_> = nodes.values().copied().collect();
             let pid = source::process_of(from.port(), port, &pids).ok()??;
-            nodes.iter().find(|(_, known)| **known == pid).map(|(id, _)| *id)
+            nodes
+                .iter()
+                .find(|(_, known)| **known == pid)
+                .map(|(id, _)| *id)
         });
         found.await.ok().flatten().unwrap_or(0)
     }
@@ -292,7 +295,9 @@ mod tests {
     }
 
     async fn connect(port: u16) -> TcpStream {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap()
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .await
+            .unwrap()
     }
 
     async fn answered(stream: &mut TcpStream, limit: Duration) -> Option<u8> {
@@ -330,9 +335,19 @@ mod tests {
         old.write_u8(2).await.unwrap();
         assert_eq!(answered(&mut old, SOON).await, Some(2));
         links.between(1, 2, Flow::Cut);
-        assert!(tokio::time::timeout(SOON, old.read_u8()).await.unwrap().is_err());
+        assert!(
+            tokio::time::timeout(SOON, old.read_u8())
+                .await
+                .unwrap()
+                .is_err()
+        );
         let mut new = connect(port).await;
-        assert!(tokio::time::timeout(SOON, new.read_u8()).await.unwrap().is_err());
+        assert!(
+            tokio::time::timeout(SOON, new.read_u8())
+                .await
+                .unwrap()
+                .is_err()
+        );
         links.heal();
         let mut healed = connect(port).await;
         healed.write_u8(3).await.unwrap();

@@ -236,7 +236,11 @@ impl<'a> Judge<'a> {
     fn slots(&mut self) {
         let (most, slots) = (self.evidence.executions.most_at_once(), self.evidence.slots);
         if most > slots {
-            self.note(Class::Slots, None, format!("{most} ran at once on {slots} slots"));
+            self.note(
+                Class::Slots,
+                None,
+                format!("{most} ran at once on {slots} slots"),
+            );
         }
     }
 

@@ -134,7 +134,7 @@ impl Client {
     async fn statement(&self) -> Option<Result<(), String>> {
         let marker = Marker::new();
         let body = Submit::sql(format!(
-            "/* stub: rows={ROWS} delay_ms=40 */ SELECT {marker}"
+            "/* stub: rows={ROWS} delay_ms=40 */ SELECT id, {marker} AS marker FROM range({ROWS})"
         ));
         let key = format!("once-{marker}");
         let path = format!("sessions/{}/statements?wait=1", self.session);
@@ -157,7 +157,10 @@ impl Client {
             };
         }
         if seen.state != State::Succeeded {
-            return Some(Err(format!("{}: {} {:?}", seen.job_id, seen.state, seen.error)));
+            return Some(Err(format!(
+                "{}: {} {:?}",
+                seen.job_id, seen.state, seen.error
+            )));
         }
         let path = format!("statements/{}/result", seen.job_id);
         let reply = self.twice(|api| api.request(Method::GET, &path)).await?;
@@ -170,10 +173,7 @@ impl Client {
 
     /// Sends a request, and once more to the next coordinator if there was no answer or one that
     /// asks for that.
-    async fn twice(
-        &self,
-        request: impl Fn(&Api) -> reqwest::RequestBuilder,
-    ) -> Option<Reply> {
+    async fn twice(&self, request: impl Fn(&Api) -> reqwest::RequestBuilder) -> Option<Reply> {
         let began = Instant::now();
         let mut why = Vec::new();
         for _ in 0..2 {
@@ -210,8 +210,12 @@ fn is_refusal(reply: &Reply) -> bool {
 }
 
 fn asked_for(reply: &Reply) -> Duration {
-    let seconds = reply.header("retry-after").and_then(|text| text.parse().ok());
-    seconds.map_or(PAUSE, Duration::from_secs).min(LONGEST_PAUSE)
+    let seconds = reply
+        .header("retry-after")
+        .and_then(|text| text.parse().ok());
+    seconds
+        .map_or(PAUSE, Duration::from_secs)
+        .min(LONGEST_PAUSE)
 }
 
 fn keep(list: &mut Vec<String>, text: String) {

@@ -123,7 +123,11 @@ impl Executions {
         steps.sort_unstable();
         let (mut now, mut most) = (0_usize, 0);
         for (_, begins) in steps {
-            now = if begins { now + 1 } else { now.saturating_sub(1) };
+            now = if begins {
+                now + 1
+            } else {
+                now.saturating_sub(1)
+            };
             most = most.max(now);
         }
         most

@@ -14,20 +14,24 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(700);
 /// All nodes are in one group: the same leader, the same members, the same registry.
 async fn is_one(cluster: &Cluster) -> Result<()> {
     let leader = cluster.leader().await?;
-    until("all nodes to name one leader and all members", SOON, || async {
-        let mut seen = BTreeSet::new();
-        for id in cluster.ids() {
-            let status = cluster.status(id).await?;
-            let voters: Vec<_> = status
-                .members
-                .iter()
-                .filter(|member| member.voter)
-                .map(|member| member.node_id)
-                .collect();
-            seen.insert((status.leader, voters));
-        }
-        Ok(seen == BTreeSet::from([(leader, cluster.ids())]))
-    })
+    until(
+        "all nodes to name one leader and all members",
+        SOON,
+        || async {
+            let mut seen = BTreeSet::new();
+            for id in cluster.ids() {
+                let status = cluster.status(id).await?;
+                let voters: Vec<_> = status
+                    .members
+                    .iter()
+                    .filter(|member| member.voter)
+                    .map(|member| member.node_id)
+                    .collect();
+                seen.insert((status.leader, voters));
+            }
+            Ok(seen == BTreeSet::from([(leader, cluster.ids())]))
+        },
+    )
     .await?;
     let submitted = cluster.api(1)?.submit("default", &sql("rows=1")).await?;
     ensure!(submitted.job_id == "job-1", "{submitted:?}");
@@ -80,10 +84,16 @@ async fn two_of_three_do_not_form_a_cluster_and_say_what_they_wait_for() -> Resu
     libra_tests::harness::passed(Duration::from_secs(3)).await;
     for id in [1, 2] {
         ensure!(!cluster.api(id)?.ready().await, "node {id} is ready");
-        ensure!(cluster.node_mut(id)?.exited()?.is_none(), "node {id} gave up");
+        ensure!(
+            cluster.node_mut(id)?.exited()?.is_none(),
+            "node {id} gave up"
+        );
         // Whose answer it waits for is in its log.
         let log = cluster.node(id)?.log()?;
-        ensure!(log.contains("waiting for"), "node {id} does not say what it waits for");
+        ensure!(
+            log.contains("waiting for"),
+            "node {id} does not say what it waits for"
+        );
     }
     cluster.spawn(3)?;
     cluster.wait_ready().await?;
@@ -114,6 +124,9 @@ async fn a_node_of_another_cluster_is_refused_and_told_why() -> Result<()> {
     })
     .await?;
     let log = stranger.log()?;
-    ensure!(log.contains("another") && log.contains("libra"), "no reason: {log}");
+    ensure!(
+        log.contains("another") && log.contains("libra"),
+        "no reason: {log}"
+    );
     is_one(&cluster).await
 }

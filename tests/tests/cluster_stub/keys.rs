@@ -42,7 +42,10 @@ async fn one_key_at_all_nodes_at_once_is_one_statement() -> Result<()> {
         let living = cluster.running();
         let api = cluster.api(living[turn % living.len()])?;
         let again = with_key(api, key, submit).await?;
-        ensure!(again.json::<Statement>(&[200, 202])?.job_id == *job, "{key}");
+        ensure!(
+            again.json::<Statement>(&[200, 202])?.job_id == *job,
+            "{key}"
+        );
         assert_succeeded(&api.ended(job, SOON).await?);
     }
     nothing_ran_twice(&stub).await

@@ -86,9 +86,16 @@ async fn a_leader_killed_under_load_loses_nothing_and_grants_nothing_twice() -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pools_keep_their_shares_over_a_change_of_leader() -> Result<()> {
-    const POOLS: [(&str, u64); 3] = [("low-priority", 2), ("interactive", 3), ("high-priority", 5)];
+    const POOLS: [(&str, u64); 3] = [
+        ("low-priority", 2),
+        ("interactive", 3),
+        ("high-priority", 5),
+    ];
     let stub = stub().await?;
-    let mut cluster = three(&stub).set("libra.scheduler.slots", 10).start().await?;
+    let mut cluster = three(&stub)
+        .set("libra.scheduler.slots", 10)
+        .start()
+        .await?;
     let mut jobs = Vec::new();
     for n in 0..90 {
         let (pool, _) = POOLS[n % POOLS.len()];
@@ -109,22 +116,32 @@ async fn pools_keep_their_shares_over_a_change_of_leader() -> Result<()> {
         let list: libra_tests::harness::StatementList = reply;
         let count = |pool: &str, state: &str| {
             let all = list.statements.iter();
-            all.filter(|s| s.pool == pool && s.state.word() == state).count()
+            all.filter(|s| s.pool == pool && s.state.word() == state)
+                .count()
         };
         if POOLS.iter().any(|(pool, _)| count(pool, "queued") == 0) {
             break;
         }
-        let running: Vec<_> = POOLS.iter().map(|(pool, _)| count(pool, "running")).collect();
+        let running: Vec<_> = POOLS
+            .iter()
+            .map(|(pool, _)| count(pool, "running"))
+            .collect();
         let total: usize = running.iter().sum();
         ensure!(total <= 10, "{running:?}");
         if total == 10 {
             looks += 1;
             for ((pool, share), running) in POOLS.iter().zip(&running) {
-                ensure!(running.abs_diff(usize::try_from(*share)?) <= 1, "{pool}: {running}");
+                ensure!(
+                    running.abs_diff(usize::try_from(*share)?) <= 1,
+                    "{pool}: {running}"
+                );
             }
         }
     }
-    ensure!(looks > 0, "all slots were never taken while all pools waited");
+    ensure!(
+        looks > 0,
+        "all slots were never taken while all pools waited"
+    );
     for job in &jobs {
         let ended = api.ended(job, SOON).await?;
         super::assert_succeeded(&ended);

@@ -20,11 +20,17 @@ async fn voters(cluster: &Cluster, via: u64) -> Result<BTreeSet<u64>> {
 async fn a_fourth_node_joins_and_the_first_leaves_and_no_request_fails_twice() -> Result<()> {
     let stub = stub().await?;
     let mut cluster = three(&stub).isolated(CLIENTS + 4).start().await?;
-    let kept = cluster.api(1)?.run("kept", &sql("rows=3000 row_bytes=50"), SOON).await?;
+    let kept = cluster
+        .api(1)?
+        .run("kept", &sql("rows=3000 row_bytes=50"), SOON)
+        .await?;
     assert_succeeded(&kept);
     let bytes = cluster.api(1)?.arrow(&kept.job_id).await?;
     let load = Once::begin(&cluster.apis(), CLIENTS, true);
-    until("some load", SOON, || async { Ok(load.so_far().succeeded > CLIENTS) }).await?;
+    until("some load", SOON, || async {
+        Ok(load.so_far().succeeded > CLIENTS)
+    })
+    .await?;
 
     let fourth = cluster.one_more().await?;
     cluster.spawn(fourth)?;
@@ -32,7 +38,10 @@ async fn a_fourth_node_joins_and_the_first_leaves_and_no_request_fails_twice() -
     cluster.promote(3, fourth).await?;
     cluster.until_voter(fourth).await?;
     cluster.node_mut(fourth)?.until_ready(SOON).await?;
-    assert_eq!(voters(&cluster, fourth).await?, BTreeSet::from([1, 2, 3, 4]));
+    assert_eq!(
+        voters(&cluster, fourth).await?,
+        BTreeSet::from([1, 2, 3, 4])
+    );
 
     cluster.remove(2, 1).await?;
     let wanted = BTreeSet::from([2, 3, 4]);
@@ -60,14 +69,20 @@ async fn a_fourth_node_joins_and_the_first_leaves_and_no_request_fails_twice() -
     assert_eq!(met.wrong, Vec::<String>::new());
 
     for id in cluster.running() {
-        ensure!(cluster.api(id)?.arrow(&kept.job_id).await? == bytes, "node {id}");
+        ensure!(
+            cluster.api(id)?.arrow(&kept.job_id).await? == bytes,
+            "node {id}"
+        );
     }
     nothing_ran_twice(&stub).await?;
     cluster.all_hold_the_same().await?;
     // The new one is a whole one: it and one of the old ones are a quorum.
     let old = cluster.others(fourth)[0];
     cluster.kill9(old)?;
-    let ended = cluster.api(fourth)?.run("kept", &sql("rows=1"), SOON).await?;
+    let ended = cluster
+        .api(fourth)?
+        .run("kept", &sql("rows=1"), SOON)
+        .await?;
     assert_succeeded(&ended);
     Ok(())
 }
@@ -108,7 +123,11 @@ async fn changes_may_be_asked_for_again_and_nonsense_is_refused() -> Result<()> 
             node_id,
             address: address.to_owned(),
         };
-        let refused = admin.add_node(asked).await.err().map(|status| status.code());
+        let refused = admin
+            .add_node(asked)
+            .await
+            .err()
+            .map(|status| status.code());
         assert_eq!(refused, Some(code), "{node_id} at {address}");
     }
     assert_eq!(voters(&cluster, 1).await?, BTreeSet::from([1, 2, 3]));

@@ -8,7 +8,7 @@ use libra_tests::harness::{Reply, State, Statement};
 use reqwest::Method;
 use serde_json::json;
 
-use super::{SOON, assert_succeeded, begun, sql, stub, three};
+use super::{assert_succeeded, begun, sql, stub, three};
 
 /// How late an end may be told at a node that is not the owner.
 const TOLD_WITHIN: Duration = Duration::from_millis(700);
@@ -18,7 +18,10 @@ async fn a_long_poll_ends_with_the_statement_on_every_node() -> Result<()> {
     let stub = stub().await?;
     let cluster = three(&stub).start().await?;
     for asked in cluster.ids() {
-        let running = cluster.api(asked)?.submit("default", &sql("delay_ms=1500")).await?;
+        let running = cluster
+            .api(asked)?
+            .submit("default", &sql("delay_ms=1500"))
+            .await?;
         let polls = cluster.ids().into_iter().map(|id| {
             let (api, job) = (cluster.api(id).cloned(), running.job_id.clone());
             async move {
@@ -42,7 +45,10 @@ async fn a_submit_that_waits_is_answered_with_the_end_on_every_node() -> Result<
     let cluster = three(&stub).start().await?;
     for id in cluster.ids() {
         let began = Instant::now();
-        let reply = cluster.api(id)?.try_submit("default", &sql("delay_ms=800"), 30).await?;
+        let reply = cluster
+            .api(id)?
+            .try_submit("default", &sql("delay_ms=800"), 30)
+            .await?;
         assert_succeeded(&reply.json(&[200])?);
         ensure!(began.elapsed() < Duration::from_millis(800) + TOLD_WITHIN * 3);
     }
@@ -58,7 +64,9 @@ fn events(reply: &Reply) -> Vec<(String, String)> {
         let found = lines.find_map(|line| line.strip_prefix(name));
         found.unwrap_or_default().trim().to_owned()
     };
-    blocks.map(|block| (field(block, "event:"), field(block, "id:"))).collect()
+    blocks
+        .map(|block| (field(block, "event:"), field(block, "id:")))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,10 +94,18 @@ async fn every_node_streams_the_events_of_a_statement_and_resumes_anothers_strea
     let (_, last) = streams[0].first().context("no event")?;
     for id in cluster.ids() {
         let api = cluster.api(id)?;
-        let request = api.request(Method::GET, &path).header("Last-Event-ID", last);
+        let request = api
+            .request(Method::GET, &path)
+            .header("Last-Event-ID", last);
         let resumed = events(&api.send(request).await?);
-        ensure!(resumed.last().is_some_and(|(name, _)| name == "end"), "node {id}: {resumed:?}");
-        ensure!(resumed.iter().all(|(_, id)| id != last), "node {id} tells {last} again");
+        ensure!(
+            resumed.last().is_some_and(|(name, _)| name == "end"),
+            "node {id}: {resumed:?}"
+        );
+        ensure!(
+            resumed.iter().all(|(_, id)| id != last),
+            "node {id} tells {last} again"
+        );
     }
     let ended = cluster.api(1)?.statement(&running.job_id).await?;
     assert_eq!(ended.state, State::Succeeded);

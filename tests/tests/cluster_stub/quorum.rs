@@ -13,13 +13,22 @@ const REFUSED_WITHIN: Duration = Duration::from_millis(2_000 + 700);
 
 /// GETs and POSTs that must not be answered from what the node has.
 async fn refuses(api: &Api, job: &str) -> Result<()> {
-    for path in ["sessions", "statements", "pools", &format!("statements/{job}")] {
+    for path in [
+        "sessions",
+        "statements",
+        "pools",
+        &format!("statements/{job}"),
+    ] {
         let (reply, took) = timed(api.get(path)).await?;
         refused(&reply, took, path)?;
     }
     let (reply, took) = timed(api.try_submit("default", &sql("rows=1"), 0)).await?;
     refused(&reply, took, "a submit")?;
-    ensure!(reply.problem(503)?.outcome.is_none(), "nothing was sent: {}", reply.text());
+    ensure!(
+        reply.problem(503)?.outcome.is_none(),
+        "nothing was sent: {}",
+        reply.text()
+    );
     Ok(())
 }
 
@@ -32,7 +41,11 @@ fn refused(reply: &Reply, took: Duration, what: &str) -> Result<()> {
     let problem = reply.problem(503)?;
     ensure!(took <= REFUSED_WITHIN, "{what}: {took:?} for {problem:?}");
     let retry_after = reply.header("retry-after").map(str::parse::<u64>);
-    ensure!(matches!(retry_after, Some(Ok(1..))), "{what}: {:?}", reply.headers);
+    ensure!(
+        matches!(retry_after, Some(Ok(1..))),
+        "{what}: {:?}",
+        reply.headers
+    );
     println!("{what}: {} after {took:.2?}", problem.code);
     Ok(())
 }
@@ -42,8 +55,15 @@ async fn shows_what_it_has(api: &Api, job: &str) -> Result<u64> {
     let path = format!("statements/{job}?stale=true");
     let (reply, took) = timed(api.get(&path)).await?;
     reply.expect(&[200])?;
-    ensure!(took < Duration::from_millis(500), "at once, not after {took:?}");
-    ensure!(reply.header("libra-stale") == Some("true"), "{:?}", reply.headers);
+    ensure!(
+        took < Duration::from_millis(500),
+        "at once, not after {took:?}"
+    );
+    ensure!(
+        reply.header("libra-stale") == Some("true"),
+        "{:?}",
+        reply.headers
+    );
     let index = reply.header("libra-applied-index").unwrap_or_default();
     for path in ["sessions?stale=true", "statements?stale=true", "cluster"] {
         api.get(path).await?.expect(&[200])?;
@@ -74,7 +94,10 @@ async fn without_quorum_a_node_refuses_in_time_and_with_quorum_it_serves_again()
     ensure!(after >= before, "applied index {after} after {before}");
 
     cluster.restart(killed).await?;
-    until("the node to serve again", SOON, || async { Ok(api.ready().await) }).await?;
+    until("the node to serve again", SOON, || async {
+        Ok(api.ready().await)
+    })
+    .await?;
     assert_succeeded(&api.statement(&job).await?);
     assert_succeeded(&api.run("default", &sql("rows=5"), SOON).await?);
     cluster.restart(leader).await?;
@@ -92,7 +115,10 @@ async fn a_leader_that_is_cut_off_answers_nothing_as_new() -> Result<()> {
         cluster.links().around(cut_off, flow);
         let others = cluster.others(cut_off);
         let served = until("the others to serve", SOON, || async {
-            let reply = cluster.api(others[0])?.try_submit("default", &sql("rows=1"), 0).await?;
+            let reply = cluster
+                .api(others[0])?
+                .try_submit("default", &sql("rows=1"), 0)
+                .await?;
             Ok(reply.status.is_success())
         });
         served.await?;
@@ -101,11 +127,17 @@ async fn a_leader_that_is_cut_off_answers_nothing_as_new() -> Result<()> {
         refuses(api, &first.job_id).await?;
         shows_what_it_has(api, &first.job_id).await?;
         cluster.links().heal();
-        until("the node to serve again", SOON, || async { Ok(api.ready().await) }).await?;
+        until("the node to serve again", SOON, || async {
+            Ok(api.ready().await)
+        })
+        .await?;
     }
     println!("first led by {old}");
     let newest = cluster.api(1)?.statements("limit=1").await?;
-    cluster.api(1)?.ended(&newest.statements[0].job_id, SOON).await?;
+    cluster
+        .api(1)?
+        .ended(&newest.statements[0].job_id, SOON)
+        .await?;
     cluster.all_hold_the_same().await
 }
 
@@ -121,14 +153,24 @@ async fn a_follower_that_hears_but_is_not_heard_does_not_stop_the_cluster() -> R
     }
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(4) {
-        let reply = cluster.api(other)?.try_submit("default", &sql("rows=1"), 5).await?;
+        let reply = cluster
+            .api(other)?
+            .try_submit("default", &sql("rows=1"), 5)
+            .await?;
         reply.expect(&[200, 202])?;
         passed(Duration::from_millis(50)).await;
     }
-    assert_eq!(cluster.leader().await?, leader, "it lost its leader for nothing");
+    assert_eq!(
+        cluster.leader().await?,
+        leader,
+        "it lost its leader for nothing"
+    );
     cluster.links().heal();
     let api = cluster.api(mute)?;
-    until("the node to serve again", SOON, || async { Ok(api.ready().await) }).await?;
+    until("the node to serve again", SOON, || async {
+        Ok(api.ready().await)
+    })
+    .await?;
     assert_succeeded(&api.run("default", &sql("rows=1"), SOON).await?);
     Ok(())
 }

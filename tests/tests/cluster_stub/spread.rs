@@ -43,7 +43,10 @@ async fn sessions_are_spread_evenly_whoever_made_them() -> Result<()> {
         let ended = api.run(&session, &Submit::sql("SELECT 1"), SOON).await?;
         assert_succeeded(&ended);
         let owner = api.session(&session).await?.owner.node_id;
-        assert!(owners[&owner].contains(&session), "it moved without a reason");
+        assert!(
+            owners[&owner].contains(&session),
+            "it moved without a reason"
+        );
         assert_eq!(ended.owner_node_id, owner);
     }
     Ok(())

@@ -12,7 +12,9 @@ async fn a_wiped_node_rejoins_under_load_and_nobody_notices() -> Result<()> {
     let stub = stub().await?;
     let mut cluster = three(&stub).start().await?;
     let api = cluster.api(1)?;
-    let kept = api.run("default", &sql("rows=3000 row_bytes=50"), SOON).await?;
+    let kept = api
+        .run("default", &sql("rows=3000 row_bytes=50"), SOON)
+        .await?;
     assert_succeeded(&kept);
     let bytes = api.arrow(&kept.job_id).await?;
     let leader = cluster.leader().await?;
@@ -24,12 +26,18 @@ async fn a_wiped_node_rejoins_under_load_and_nobody_notices() -> Result<()> {
     cluster.restart(wiped).await?;
     cluster.until_voter(wiped).await?;
     let met = load.finish().await?;
-    println!("{} requests, {} retried, {} statements", met.requests, met.retried, met.succeeded);
+    println!(
+        "{} requests, {} retried, {} statements",
+        met.requests, met.retried, met.succeeded
+    );
     assert_eq!(met.failed, Vec::<String>::new());
     assert_eq!(met.wrong, Vec::<String>::new());
     ensure!(met.succeeded >= CLIENTS, "too little load");
 
-    ensure!(cluster.api(wiped)?.arrow(&kept.job_id).await? == bytes, "other bytes");
+    ensure!(
+        cluster.api(wiped)?.arrow(&kept.job_id).await? == bytes,
+        "other bytes"
+    );
     cluster.same_everywhere("statements?limit=1000").await?;
     nothing_ran_twice(&stub).await?;
     cluster.all_hold_the_same().await?;
@@ -37,7 +45,10 @@ async fn a_wiped_node_rejoins_under_load_and_nobody_notices() -> Result<()> {
     // It counts again: with it and without another there is a quorum.
     let other = cluster.others(wiped)[0];
     cluster.kill9(other)?;
-    let ended = cluster.api(wiped)?.run("default", &sql("rows=1"), SOON).await?;
+    let ended = cluster
+        .api(wiped)?
+        .run("default", &sql("rows=1"), SOON)
+        .await?;
     assert_succeeded(&ended);
     Ok(())
 }

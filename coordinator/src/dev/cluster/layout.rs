@@ -190,7 +190,9 @@ mod tests {
         let first = three(&config(&folder)).unwrap();
         let second = three(&config(&folder)).unwrap();
         let lasting = |all: &[Member]| -> Vec<_> {
-            all.iter().map(|m| (m.id, m.grpc, m.data_dir.clone())).collect()
+            all.iter()
+                .map(|m| (m.id, m.grpc, m.data_dir.clone()))
+                .collect()
         };
         assert_eq!(lasting(&first), lasting(&second));
         assert!(first[2].data_dir.ends_with("3-nodes/node-3"));

@@ -40,7 +40,12 @@ impl Cluster {
     /// When it does not say.
     pub async fn status(&self, id: u64) -> Result<ClusterStatusResponse> {
         let asked = ClusterStatusRequest {};
-        Ok(self.admin(id).await?.cluster_status(asked).await?.into_inner())
+        Ok(self
+            .admin(id)
+            .await?
+            .cluster_status(asked)
+            .await?
+            .into_inner())
     }
 
     /// Asks node `via` to take node `id` into the group as a learner.
@@ -83,19 +88,23 @@ impl Cluster {
     /// # Errors
     /// When they do not within half a minute, or hold different registries at one index.
     pub async fn all_hold_the_same(&self) -> Result<()> {
-        until_some("the same index applied everywhere", EQUAL_WITHIN, || async {
-            let mut seen = BTreeSet::new();
-            for id in self.running() {
-                let status = self.status(id).await?;
-                seen.insert((status.applied_index, status.state_hash));
-            }
-            let indexes: BTreeSet<_> = seen.iter().map(|(index, _)| index).collect();
-            ensure!(
-                seen.len() == indexes.len(),
-                "different registries at one index: {seen:?}"
-            );
-            Ok((seen.len() == 1).then_some(()))
-        })
+        until_some(
+            "the same index applied everywhere",
+            EQUAL_WITHIN,
+            || async {
+                let mut seen = BTreeSet::new();
+                for id in self.running() {
+                    let status = self.status(id).await?;
+                    seen.insert((status.applied_index, status.state_hash));
+                }
+                let indexes: BTreeSet<_> = seen.iter().map(|(index, _)| index).collect();
+                ensure!(
+                    seen.len() == indexes.len(),
+                    "different registries at one index: {seen:?}"
+                );
+                Ok((seen.len() == 1).then_some(()))
+            },
+        )
         .await
     }
 
@@ -104,11 +113,15 @@ impl Cluster {
     /// # Errors
     /// When it is not within half a minute.
     pub async fn until_voter(&self, id: u64) -> Result<()> {
-        until_some(&format!("node {id} to have a vote"), EQUAL_WITHIN, || async {
-            let status = self.status(id).await?;
-            let votes = |member: &Member| member.node_id == id && member.voter;
-            Ok(status.members.iter().any(votes).then_some(()))
-        })
+        until_some(
+            &format!("node {id} to have a vote"),
+            EQUAL_WITHIN,
+            || async {
+                let status = self.status(id).await?;
+                let votes = |member: &Member| member.node_id == id && member.voter;
+                Ok(status.members.iter().any(votes).then_some(()))
+            },
+        )
         .await
     }
 }
