@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod agreement;
-
+mod catching_up;
+mod failover;
 mod formation;
-
+mod leadership;
+mod members;
+mod refusals;
 mod support;
