@@ -1,6 +1,6 @@
 //! Groups of several nodes in one process, over real gRPC on the loopback, with links that can be
 //! cut: how they form, agree, fail over, catch up and change.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod agreement;
 mod catching_up;
