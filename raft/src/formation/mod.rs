@@ -22,6 +22,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 
 use self::decide::{Answer, Asker, Step, decide};
+use crate::error::FatalError;
 use crate::handle::Inner;
 use crate::metrics::Formation;
 use crate::network::forward;
@@ -62,10 +63,12 @@ impl Former {
             return;
         }
         let marker = Arc::clone(&self.inner.marker);
-        let marked = tokio::task::spawn_blocking(move || marker.set_initialised()).await;
-        if let Ok(Err(source)) = marked {
-            on_fatal.call(&crate::error::FatalError::Marker { source });
-            return;
+        if !marker.content().initialised {
+            let marked = tokio::task::spawn_blocking(move || marker.set_initialised()).await;
+            if let Ok(Err(source)) = marked {
+                on_fatal.call(&FatalError::Marker { source });
+                return;
+            }
         }
         if !self.others.is_empty() && self.is_alone() && !self.meet().await {
             return;

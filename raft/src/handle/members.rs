@@ -154,6 +154,11 @@ impl Handle {
 impl Inner {
     /// Changes the group if this node leads it.
     pub(crate) async fn change_here(&self, change: &Change, deadline: Instant) -> Asked {
+        if let Change::Promote { node_id } = change
+            && let Some(asked) = self.wait_caught_up(*node_id, deadline).await
+        {
+            return asked;
+        }
         let Ok(_changing) = tokio::time::timeout_at(deadline, self.changing.lock()).await else {
             let reason = "another change is under way".to_owned();
             return Asked::Later { reason };

@@ -53,7 +53,7 @@ impl ReadQueue {
 /// Asks the leader for those who wait, again and again; ends with the last [`ReadQueue`].
 pub(crate) async fn serve_reads(
     mut callers: ReadCallers,
-    metrics: MetricsReceiver,
+    mut metrics: MetricsReceiver,
     peers: Arc<Peers>,
     patience: Duration,
 ) {
@@ -65,12 +65,24 @@ pub(crate) async fn serve_reads(
         let leader = metrics.borrow_watched().current_leader;
         let me = peers.me.node_id.0;
         let index = match leader.filter(|leader| *leader != me) {
-            Some(leader) => forward::read_index(&peers, leader, patience).await,
+            Some(leader) => tokio::select! {
+                index = forward::read_index(&peers, leader, patience) => index,
+                () = another_leader(&mut metrics, leader) => None,
+            },
             None => None,
         };
         for caller in batch {
             // It may have left.
             let _ = caller.send(index);
+        }
+    }
+}
+
+/// Waits until this node takes another for the leader: the old one need not be waited for.
+async fn another_leader(metrics: &mut MetricsReceiver, leader: u64) {
+    while metrics.borrow_watched().current_leader == Some(leader) {
+        if metrics.changed().await.is_err() {
+            return;
         }
     }
 }

@@ -31,10 +31,8 @@ enum Verdict {
     Moved,
     /// It is new.
     Add,
-    /// It has the id of a member with another store. Unless that one lives, it is that node, wiped.
-    Replace {
-        old: Peer,
-    },
+    /// It is at the address of the member with its id, with another store: that node, wiped.
+    Replace,
     Refuse {
         reason: String,
     },
@@ -69,16 +67,14 @@ fn judge(membership: &Membership, applicant: &Applicant) -> Verdict {
         Some(known) if known == peer => Verdict::Known,
         Some(known) if known.store_uuid == peer.store_uuid => Verdict::Moved,
         Some(known) if known.store_uuid.is_empty() && !is_empty => Verdict::Moved,
-        Some(known) if *is_empty => Verdict::Replace { old: known.clone() },
-        Some(known) => refuse(reused(*node_id, known)),
+        Some(known) if *is_empty && known.address == peer.address => Verdict::Replace,
+        // That node may only be down, and would be shut out for good.
+        Some(known) => refuse(format!(
+            "id {node_id} is that of the node at `{}`: give this node an id of its own, or have \
+             that one removed from the group first",
+            known.address
+        )),
     }
-}
-
-fn reused(node_id: u64, known: &Peer) -> String {
-    format!(
-        "id {node_id} is that of the node at `{}`: give this node an id of its own",
-        known.address
-    )
 }
 
 impl Inner {
@@ -97,26 +93,8 @@ impl Inner {
             },
             Verdict::Moved => self.readdress(node_id, peer, deadline).await,
             Verdict::Add => self.add(node_id, peer, deadline).await,
-            Verdict::Replace { old } if self.lives(node_id, &old).await => Asked::Refused {
-                reason: reused(node_id, &old),
-            },
-            Verdict::Replace { .. } => self.replace(node_id, peer, deadline).await,
+            Verdict::Replace => self.replace(node_id, peer, deadline).await,
             Verdict::Refuse { reason } => Asked::Refused { reason },
-        }
-    }
-
-    /// Whether a member is there with the store that it is known with.
-    async fn lives(&self, node_id: u64, known: &Peer) -> bool {
-        if node_id == self.me().0 {
-            return true;
-        }
-        let hello = self.hello_request(0);
-        match forward::hello(&self.peers, &known.address, hello, self.lease).await {
-            Ok(there) if there.node_id == node_id => {
-                there.store_uuid == known.store_uuid
-                    || (known.store_uuid.is_empty() && there.initialised)
-            }
-            Ok(_) | Err(_) => false,
         }
     }
 
@@ -210,17 +188,14 @@ mod tests {
             (3, peer("a:3", "")),
         ]);
         let membership = Membership::new(vec![BTreeSet::from([1, 2])], members).unwrap();
-        let replace = |address: &str, store: &str| Verdict::Replace {
-            old: peer(address, store),
-        };
         let cases = [
             (2, peer("a:2", "s2"), false, Ok(Verdict::Known)),
             (2, peer("a:2", "s2"), true, Ok(Verdict::Known)),
             (2, peer("b:2", "s2"), false, Ok(Verdict::Moved)),
             (3, peer("a:3", "s3"), false, Ok(Verdict::Moved)),
-            (3, peer("a:3", "s3"), true, Ok(replace("a:3", ""))),
-            (2, peer("a:2", "new"), true, Ok(replace("a:2", "s2"))),
-            (2, peer("b:2", "new"), true, Ok(replace("a:2", "s2"))),
+            (3, peer("a:3", "s3"), true, Ok(Verdict::Replace)),
+            (2, peer("a:2", "new"), true, Ok(Verdict::Replace)),
+            (2, peer("b:2", "new"), true, Err("id 2")),
             (4, peer("a:4", "s4"), true, Ok(Verdict::Add)),
             (4, peer("a:4", "s4"), false, Err("not empty")),
             (4, peer("a:1", "s4"), true, Err("address `a:1` of node 1")),

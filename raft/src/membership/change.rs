@@ -99,30 +99,35 @@ impl Inner {
         }
     }
 
-    pub(crate) async fn promote_here(&self, node_id: NodeId, deadline: Instant) -> Asked {
+    /// Waits until a learner has caught up; otherwise, what there is to answer.
+    pub(crate) async fn wait_caught_up(&self, node_id: NodeId, deadline: Instant) -> Option<Asked> {
         let mut watch = self.raft.metrics();
         loop {
             let metrics = watch.borrow_watched().clone();
-            let membership = metrics.membership_config.membership();
             if metrics.current_leader != Some(metrics.id) {
-                return Asked::NotLeading;
+                return Some(Asked::NotLeading);
             }
+            let membership = metrics.membership_config.membership();
             if membership.get_node(&node_id.0).is_none() {
-                return refused(format!("node {node_id} is not in the group"));
+                return Some(refused(format!("node {node_id} is not in the group")));
             }
             if membership.voter_ids().any(|id| id == node_id.0) {
-                return Self::unchanged(&metrics);
+                return Some(Self::unchanged(&metrics));
             }
             if has_caught_up(&metrics, node_id.0) {
-                let voter = ChangeMembers::AddVoterIds(BTreeSet::from([node_id.0]));
-                return self.commit_change(voter, true, deadline).await;
+                return None;
             }
             match timeout_at(deadline, watch.changed()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) => return later("the registry is stopped"),
-                Err(_elapsed) => return later(format!("node {node_id} has not caught up")),
+                Ok(Err(_)) => return Some(later("the registry is stopped")),
+                Err(_elapsed) => return Some(later(format!("node {node_id} has not caught up"))),
             }
         }
+    }
+
+    pub(crate) async fn promote_here(&self, node_id: NodeId, deadline: Instant) -> Asked {
+        let voter = ChangeMembers::AddVoterIds(BTreeSet::from([node_id.0]));
+        self.commit_change(voter, true, deadline).await
     }
 
     pub(crate) async fn remove_here(&self, node_id: NodeId, deadline: Instant) -> Asked {

@@ -5,7 +5,8 @@
 //! - [`care`]: what has to be done without being asked.
 //!
 //! **Invariant:** two stores never count as one node: a wiped node comes back as another member, a
-//! learner first, after the member it was has been removed.
+//! learner first, after the member it was has been removed; and only at the address where that one
+//! was, so that nobody takes the place of a node that is merely down.
 
 mod admit;
 mod care;

@@ -1,6 +1,7 @@
 //! Nodes, commands and waits that the tests share.
 
 mod group;
+mod load;
 mod net;
 
 use std::collections::BTreeSet;
@@ -10,7 +11,8 @@ use libra_proto::registry::{Command, PoolRecord, PutPool, SchedulingMode, Submit
 use libra_raft::Handle;
 use tokio::time::Instant;
 
-pub(crate) use group::{Group, address};
+pub(crate) use group::{Group, address, peers, run};
+pub(crate) use load::Load;
 pub(crate) use net::Cut;
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);

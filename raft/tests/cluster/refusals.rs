@@ -1,0 +1,113 @@
+//! Who is not let in, and what is said about it.
+
+use std::time::Duration;
+
+use libra_proto::types::NodeId;
+use libra_raft::{FormError, Node, StartError};
+
+use crate::support::{Group, LIMIT, address, peers};
+
+/// Waits until a newcomer is refused, and returns the reason.
+async fn refused(node: &Node) -> String {
+    match node.formed(LIMIT).await {
+        Err(FormError::Refused { reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_cluster() {
+    let mut group = Group::formed(3).await;
+    let mut options = group.options(4);
+    options.cluster_name = "other".to_owned();
+    group.start_with(options).await.unwrap();
+    let reason = refused(&group.node(4).node).await;
+    assert!(
+        reason.contains("cluster `test`, not in `other`"),
+        "{reason}"
+    );
+    group.kill(4).await;
+    group.agree().await;
+    group.shutdown().await;
+}
+
+/// Starts a node that nobody can reach at its address, because somebody else is there or nobody is.
+async fn start_unserved(group: &Group, id: u64, own: &str) -> Node {
+    let mut options = group.options(7);
+    options.node_id = NodeId(id);
+    options.data_dir = group.dir(70 + id);
+    options.peers = peers([1, 3]);
+    options.peers.insert(NodeId(id), own.to_owned());
+    let connector = group.net.connector(7, Duration::from_secs(1));
+    Node::start_with(options, connector).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_another_node_has() {
+    let group = Group::formed(3).await;
+    let node = start_unserved(&group, 2, "node-8:1").await;
+    // It is not even reached there; when it is, the node that has the id speaks up.
+    let error = node.formed(Duration::from_secs(2)).await.unwrap_err();
+    assert!(matches!(error, FormError::TimedOut { .. }), "{error}");
+    node.shutdown().await.unwrap();
+
+    let mut options = group.options(3);
+    options.node_id = NodeId(2);
+    options.data_dir = group.dir(72);
+    options.peers = peers([1, 3]);
+    options.peers.insert(NodeId(2), address(8));
+    let second = crate::support::run(&group.net, options).await.unwrap();
+    let reason = refused(&second.node).await;
+    assert!(
+        reason.contains("id 2 is that of the node at `node-2:1`"),
+        "{reason}"
+    );
+    second.stop().await;
+    group.agree().await;
+    group.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_another_node_has() {
+    let group = Group::formed(3).await;
+    let node = start_unserved(&group, 4, &address(2)).await;
+    let reason = refused(&node).await;
+    assert!(reason.contains("node 2"), "{reason}");
+    node.shutdown().await.unwrap();
+    group.agree().await;
+    group.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_peers_without_the_node_itself() {
+    let mut group = Group::new(3);
+    let mut options = group.options(4);
+    options.peers = peers(1..=3);
+    let error = group.start_with(options).await.unwrap_err();
+    assert!(matches!(error, StartError::NotAmongPeers { .. }), "{error}");
+    assert!(error.to_string().contains("node 4"), "{error}");
+    let mut options = group.options(1);
+    options.peers.insert(NodeId(2), address(3));
+    let error = group.start_with(options).await.unwrap_err();
+    assert!(matches!(error, StartError::AddressClash { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_that_are_configured_differently_form_nothing() {
+    let mut group = Group::new(2);
+    let mut options = group.options(1);
+    options.peers.insert(NodeId(9), address(9));
+    group.start_with(group.options(2)).await.unwrap();
+    group.start_with(options).await.unwrap();
+    let error = group
+        .node(2)
+        .node
+        .formed(Duration::from_secs(2))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("other peers"), "{error}");
+    for id in [1, 2] {
+        assert_eq!(group.handle(id).status().last_log_index, 0);
+    }
+    group.shutdown().await;
+}
