@@ -120,7 +120,8 @@ impl Round {
         if self.under_way.len() >= UNDER_WAY {
             return;
         }
-        let (port, limit) = (Arc::clone(&self.port), self.options.length);
+        // A leader that hangs must leave time for the next one.
+        let (port, limit) = (Arc::clone(&self.port), self.options.length / 2);
         let sent = Instant::now();
         self.under_way.spawn(async move {
             let answer = timeout(limit, port.renew()).await;

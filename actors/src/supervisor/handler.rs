@@ -62,7 +62,7 @@ pub(super) async fn ensure(me: &Me, state: &mut State, id: &SessionId) {
     }
     match owned(state, id) {
         Some(view) if is_taken(state, id, &view) => start(me, state, id, &view).await,
-        Some(_) => tracing::info!(session_id = %id, "not taken: this node is draining"),
+        Some(_) => tracing::debug!(session_id = %id, "not taken: this node is draining"),
         None => {
             state.histories.remove(id);
             state.arguments.trackers.forget(id);

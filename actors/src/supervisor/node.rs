@@ -35,7 +35,8 @@ pub struct NodeOptions {
     pub session: session::Options,
     /// When crashed actors are started again.
     pub restart: Policy,
-    /// How this node holds its sessions; `None` in a cluster of one, which needs no leases.
+    /// How this node holds its sessions; `None` in a cluster of one, which needs no leases. Either
+    /// all nodes of a cluster have leases or none: a leader without them renews none.
     pub lease: Option<lease::Setup>,
 }
 

@@ -396,7 +396,11 @@ fn possible(action: &Action, choice: usize) -> Event {
             1 => Event::Arrived,
             _ => silent(),
         },
-        Action::ConfirmEpoch => Event::Owner(!choice.is_multiple_of(4)),
+        Action::ConfirmEpoch => match choice % 4 {
+            0 => Event::Owner(false),
+            1 => Event::OwnerUnknown,
+            _ => Event::Owner(true),
+        },
         Action::Wait { .. } => Event::Waited,
         Action::Finish { .. } | Action::SessionLost { .. } | Action::Stop => Event::Waited,
     }
@@ -415,12 +419,18 @@ proptest! {
         let facts = Facts { fresh, remembers_operations: remembers, seen: false, stored_whole: false };
         let mut machine = machine(facts);
         let (mut now, mut seen, mut reached) = (0, false, !fresh);
+        let mut cut_off = false;
         let mut action = machine.on(Event::Begin, at(0));
         for (n, (choice, passed)) in choices.into_iter().enumerate() {
             if n == 10 {
                 machine.set_intents(Intents { cancel, timeout: false });
             }
             let event = possible(&action, choice);
+            match event {
+                Event::Failed(Failure::Disconnected) => cut_off = true,
+                Event::Owner(_) => cut_off = false,
+                _ => {}
+            }
             if action == Action::Execute {
                 prop_assert!(!seen, "sent again after a response");
                 prop_assert!(!reached || (remembers && now < 240_000), "sent again at {now}");
@@ -433,6 +443,94 @@ proptest! {
             now += passed;
             seen |= event == Event::Attached;
             action = machine.on(event, at(now));
+            let waits = matches!(action, Action::ConfirmEpoch | Action::Wait { .. });
+            prop_assert!(!cut_off || waits, "{action:?} before the owner is known");
         }
     }
+}
+
+/// One row: what happens on a node that has just got the session, by what the registry says of how
+/// long the statement has been running; and what is done last.
+#[test]
+fn a_statement_that_has_moved_is_found_or_sent_with_its_id_or_given_up() {
+    let young = Now {
+        monotonic_ms: 5,
+        running_for_ms: 239_999,
+    };
+    let old = Now {
+        monotonic_ms: 5,
+        running_for_ms: 240_000,
+    };
+    let not_found = Event::Failed(Failure::NotFound);
+    let unknown = Event::Status(KnownStatus::Unknown);
+    let rows: [(&str, &[Event], Now, Action); 7] = [
+        ("it runs on", &[Event::Attached], old, Action::Read),
+        (
+            "nobody knows it",
+            std::slice::from_ref(&not_found),
+            old,
+            Action::AskStatus,
+        ),
+        (
+            "it never arrived",
+            &[not_found.clone(), unknown.clone()],
+            young,
+            Action::Execute,
+        ),
+        (
+            "that was too long ago",
+            &[not_found.clone(), unknown.clone()],
+            old,
+            Action::Poison,
+        ),
+        (
+            "its end was seen by Spark alone",
+            &[not_found.clone(), Event::Status(KnownStatus::Succeeded)],
+            young,
+            finish(lost(
+                "the statement ran to its end, but Spark no longer has its result",
+            )),
+        ),
+        (
+            "the old owner's request comes late",
+            &[
+                not_found.clone(),
+                unknown,
+                Event::Failed(Failure::AlreadyThere),
+                Event::Waited,
+            ],
+            young,
+            Action::Reattach,
+        ),
+        (
+            "the old owner attaches again",
+            &[Event::Attached, Event::Failed(Failure::Disconnected)],
+            young,
+            Action::ConfirmEpoch,
+        ),
+    ];
+    for (what, events, now, expected) in rows {
+        let mut machine = machine(RECOVERED);
+        assert_eq!(machine.on(Event::Begin, now), Action::Reattach, "{what}");
+        let actions = events.iter().map(|event| machine.on(event.clone(), now));
+        assert_eq!(actions.last(), Some(expected), "{what}");
+    }
+}
+
+#[test]
+fn an_owner_that_nobody_knows_is_asked_for_again_after_a_pause() {
+    let mut machine = machine(FRESH);
+    machine.on(Event::Begin, at(0));
+    machine.on(Event::Attached, at(1));
+    machine.on(Event::Failed(Failure::Disconnected), at(2));
+    for now in 3..10 {
+        let action = machine.on(Event::OwnerUnknown, at(now));
+        assert!(
+            matches!(action, Action::Wait { ms, .. } if ms > 0),
+            "{action:?}"
+        );
+        assert_eq!(machine.on(Event::Waited, at(now)), Action::ConfirmEpoch);
+    }
+    machine.on(Event::Owner(true), at(11));
+    assert_eq!(machine.on(Event::Waited, at(12)), Action::Reattach);
 }
