@@ -78,9 +78,9 @@ async fn serve(
         Started::Stopped => return Ok(()),
     };
     let result = if prepared.members.is_empty() {
-        single::coordinate(prepared, server.as_mut(), console, shutdown).await
+        single::coordinate(prepared, server.as_deref_mut(), console, shutdown).await
     } else {
-        cluster::coordinate(prepared, server.as_mut(), console, shutdown).await
+        cluster::coordinate(prepared, server.as_deref_mut(), console, shutdown).await
     };
     if let Some(server) = server {
         server.stop().await;
@@ -91,7 +91,7 @@ async fn serve(
 /// What came of starting Spark.
 enum Started {
     /// It takes requests.
-    Running(Server),
+    Running(Box<Server>),
     /// Another one is used.
     NotOurs,
     /// It was asked to stop before.
@@ -122,7 +122,10 @@ async fn start_spark(
         conf: &config.spark.conf,
     };
     let started = spark::start(options, console, shutdown).await?;
-    Ok(started.map_or(Started::Stopped, Started::Running))
+    Ok(match started {
+        Some(server) => Started::Running(Box::new(server)),
+        None => Started::Stopped,
+    })
 }
 
 /// Waits until the server that was started here has ended, which it should not by itself.

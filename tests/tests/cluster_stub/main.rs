@@ -4,8 +4,13 @@
 //! `LIBRA_TEST_REPEATS` says how often what is measured is repeated.
 //!
 //! **Invariant:** what ran is counted by the stub's ledger, and no test looks inside Libra.
+#![expect(
+    clippy::print_stdout,
+    reason = "shown by the test runner when a test fails, or when it is asked for"
+)]
 
 mod anywhere;
+mod clients;
 mod formation;
 mod keys;
 mod leader;

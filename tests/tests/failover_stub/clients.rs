@@ -117,15 +117,15 @@ async fn a_submit_whose_answer_was_lost_with_its_node_is_one_statement() -> Resu
         };
         cluster.kill9(victim)?;
         let again: Statement = api.send(request).await?.json(&[200, 202])?;
-        if let Ok(first) = lost.await? {
-            if let Ok(first) = first.json::<Statement>(&[200, 202]) {
-                ensure!(
-                    first.job_id == again.job_id,
-                    "{} and {}",
-                    first.job_id,
-                    again.job_id
-                );
-            }
+        if let Ok(first) = lost.await?
+            && let Ok(first) = first.json::<Statement>(&[200, 202])
+        {
+            ensure!(
+                first.job_id == again.job_id,
+                "{} and {}",
+                first.job_id,
+                again.job_id
+            );
         }
         succeeded(&api.ended(&again.job_id, SOON).await?)?;
         let ran = stub.executions().await?;

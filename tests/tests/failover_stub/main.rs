@@ -1,6 +1,10 @@
 //! Nodes that die, stop and come back, before the stub: sessions move, statements go on.
 //!
 //! **Invariant:** what ran is counted by the stub's ledger: nothing twice, whatever happens.
+#![expect(
+    clippy::print_stdout,
+    reason = "shown by the test runner when a test fails, or when it is asked for"
+)]
 
 mod all;
 mod bytes;

@@ -3,6 +3,10 @@
 //! Needs what `tests/run real` provides. Tests named `long_*` run only by `tests/run long`.
 //!
 //! **Invariant:** one Spark, no stub: executions are told apart by markers in their plans.
+#![expect(
+    clippy::print_stdout,
+    reason = "shown by the test runner when a test fails, or when it is asked for"
+)]
 
 mod all;
 mod bytes;
