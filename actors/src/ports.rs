@@ -137,6 +137,20 @@ pub enum StoreError {
         /// What the operating system said.
         cause: String,
     },
+    /// The result is being written in a newer epoch: this writer's time is over.
+    #[error("the result of {job} is written in a newer epoch")]
+    Superseded {
+        /// Whose result it is.
+        job: JobId,
+    },
+    /// Something may be stored of it on nodes that do not answer.
+    #[error("no copy of the result of {job} can be had: {cause}")]
+    Unreachable {
+        /// Whose result it is.
+        job: JobId,
+        /// What came of asking.
+        cause: String,
+    },
     /// What is stored is not what was written.
     #[error("result file of {job} is damaged: {cause}")]
     Damaged {
@@ -220,6 +234,15 @@ pub trait ResultWriter: Send {
     async fn seal(&mut self) -> Result<ResultManifest, StoreError>;
 }
 
+/// Where else a result being written is to be, and has been.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Copying {
+    /// The statement's `replicas`, this node among them or not.
+    pub nodes: Vec<NodeId>,
+    /// It was surely not sent yet: nothing of it is stored anywhere.
+    pub fresh: bool,
+}
+
 /// Where results go.
 #[async_trait]
 pub trait ResultStorePort: Send + Sync + 'static {
@@ -229,6 +252,22 @@ pub trait ResultStorePort: Send + Sync + 'static {
     /// # Errors
     /// When the disk refuses or the stored file is damaged.
     async fn writer(&self, job: JobId, epoch: Epoch) -> Result<Box<dyn ResultWriter>, StoreError>;
+
+    /// As [`ResultStorePort::writer`], of a result that other nodes are to hold too: goes on from
+    /// the longest copy that any of them, or this node, has in this or an older epoch.
+    ///
+    /// # Errors
+    /// Also when no copy is found and one may be on a node that does not answer, or when a newer
+    /// epoch is being written.
+    async fn copying_writer(
+        &self,
+        job: JobId,
+        epoch: Epoch,
+        copying: &Copying,
+    ) -> Result<Box<dyn ResultWriter>, StoreError> {
+        let _ = copying;
+        self.writer(job, epoch).await
+    }
 }
 
 /// Where live signs of running statements are shown; none of it is replicated.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libra_proto::registry::{Finish, RejectionCode, StatementRecord, StatementState, command};
-use libra_proto::types::{Epoch, ErrorClass, JobId, SessionId};
+use libra_proto::types::{Epoch, ErrorClass, JobId, NodeId, SessionId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::failpoint;
 use crate::ports::{
-    Appended, LiveBoard, Proposed, RegistryPort, ResultPart, ResultStorePort, ResultWriter,
+    Appended, Copying, LiveBoard, Proposed, RegistryPort, ResultPart, ResultStorePort, ResultWriter,
 };
 use crate::spark::{Body, Poisoned, Response, ResponseStream, SparkError, SparkSession};
 
@@ -71,7 +71,14 @@ impl Runner {
     /// from there.
     pub(crate) async fn run(mut self) -> Outcome {
         let job = self.job();
-        let opening = self.ports.results.writer(job, self.epoch);
+        let copying = Copying {
+            nodes: self.statement.replicas.iter().copied().map(NodeId).collect(),
+            fresh: self.fresh,
+        };
+        let opening = self
+            .ports
+            .results
+            .copying_writer(job, self.epoch, &copying);
         // What surely was not sent yet is sent while the disk is at work.
         let (opened, sent) = if self.fresh && !self.intents.borrow().any() {
             let (opened, sent) = tokio::join!(opening, self.execute());

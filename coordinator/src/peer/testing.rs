@@ -62,7 +62,7 @@ pub(crate) struct TestNode {
     pub(crate) live: Live,
     pub(crate) peers: Peers,
     pub(crate) link: Link,
-    _dir: TempDir,
+    dir: TempDir,
     _server: AbortOnDropHandle<()>,
 }
 
@@ -113,9 +113,15 @@ impl TestNode {
             live,
             peers,
             link,
-            _dir: dir,
+            dir,
             _server: AbortOnDropHandle::new(server),
         }
+    }
+
+    /// The process dies; what it has on disk is left.
+    pub(crate) fn die(self) -> TempDir {
+        self.link.kill();
+        self.dir
     }
 }
 
