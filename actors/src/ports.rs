@@ -137,26 +137,29 @@ pub enum StoreError {
         /// What the operating system said.
         cause: String,
     },
-    /// The result is being written in a newer epoch: this writer's time is over.
-    #[error("the result of {job} is written in a newer epoch")]
-    Superseded {
-        /// Whose result it is.
-        job: JobId,
-    },
-    /// Something may be stored of it on nodes that do not answer.
-    #[error("no copy of the result of {job} can be had: {cause}")]
-    Unreachable {
-        /// Whose result it is.
-        job: JobId,
-        /// What came of asking.
-        cause: String,
-    },
     /// What is stored is not what was written.
     #[error("result file of {job} is damaged: {cause}")]
     Damaged {
         /// Whose result it is.
         job: JobId,
         /// What does not fit.
+        cause: String,
+    },
+    /// The session has a newer epoch, whose owner writes this result now: the file is as it was,
+    /// and so is the statement.
+    #[error("result file of {job} is written under a newer epoch than {epoch}")]
+    Superseded {
+        /// Whose result it is.
+        job: JobId,
+        /// The epoch of the writer that was refused.
+        epoch: Epoch,
+    },
+    /// Something may be stored of it on nodes that do not answer.
+    #[error("no copy of the result of {job} can be had{cause}")]
+    Unreachable {
+        /// Whose result it is.
+        job: JobId,
+        /// What came of asking, each after `; `.
         cause: String,
     },
 }

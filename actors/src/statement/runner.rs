@@ -72,13 +72,16 @@ impl Runner {
     pub(crate) async fn run(mut self) -> Outcome {
         let job = self.job();
         let copying = Copying {
-            nodes: self.statement.replicas.iter().copied().map(NodeId).collect(),
+            nodes: self
+                .statement
+                .replicas
+                .iter()
+                .copied()
+                .map(NodeId)
+                .collect(),
             fresh: self.fresh,
         };
-        let opening = self
-            .ports
-            .results
-            .copying_writer(job, self.epoch, &copying);
+        let opening = self.ports.results.copying_writer(job, self.epoch, &copying);
         // What surely was not sent yet is sent while the disk is at work.
         let (opened, sent) = if self.fresh && !self.intents.borrow().any() {
             let (opened, sent) = tokio::join!(opening, self.execute());

@@ -189,18 +189,21 @@ fn answers(
     requests: Streaming<StoreResultRequest>,
 ) -> impl Stream<Item = Result<StoreResultResponse, Status>> + Send + 'static {
     let first = stream::iter([Ok(answer(place))]);
-    let rest = stream::try_unfold((receiving, requests), |(mut receiving, mut requests)| async {
-        while let Some(request) = requests.message().await? {
-            let Some(Kind::Append(append)) = request.kind else {
-                return Err(missing("append"));
-            };
-            let taken = receiving.append(append).await.map_err(not_taken)?;
-            if let Some(place) = taken {
-                return Ok(Some((answer(place), (receiving, requests))));
+    let rest = stream::try_unfold(
+        (receiving, requests),
+        |(mut receiving, mut requests)| async {
+            while let Some(request) = requests.message().await? {
+                let Some(Kind::Append(append)) = request.kind else {
+                    return Err(missing("append"));
+                };
+                let taken = receiving.append(append).await.map_err(not_taken)?;
+                if let Some(place) = taken {
+                    return Ok(Some((answer(place), (receiving, requests))));
+                }
             }
-        }
-        Ok(None)
-    });
+            Ok(None)
+        },
+    );
     first.chain(rest)
 }
 

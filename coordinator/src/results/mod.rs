@@ -20,7 +20,7 @@ pub(crate) mod testing;
 
 pub(crate) use read::Serving;
 pub use read::{Page, ReadError, ResultReader};
-pub(crate) use replicate::{CopyPlace, ReceiveError, Receiving};
-pub use replicate::{CopyError, ReplicaBook};
 pub use render::{Column, RenderOptions};
+pub use replicate::{CopyError, ReplicaBook};
+pub(crate) use replicate::{CopyPlace, ReceiveError, Receiving};
 pub use store::{Limits, ResultStore, StoreOptions, StoredResult};

@@ -29,11 +29,7 @@ pub(crate) enum CopyFault {
     Io(#[from] io::Error),
     /// The bytes do not follow those that are here.
     #[error("the copy has {length} bytes of hash {hash:016x}; these follow {offset} others")]
-    Misplaced {
-        length: u64,
-        hash: u64,
-        offset: u64,
-    },
+    Misplaced { length: u64, hash: u64, offset: u64 },
     /// The file is of something else.
     #[error("{0}")]
     Header(#[from] BadHeader),

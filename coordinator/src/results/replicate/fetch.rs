@@ -80,11 +80,16 @@ impl ResultStore {
     }
 
     /// [`Self::copy_result`], for one who has no manifest.
-    pub(crate) async fn copy_sealed(&self, file: FileId, from: NodeId) -> Result<Holder, CopyError> {
+    pub(crate) async fn copy_sealed(
+        &self,
+        file: FileId,
+        from: NodeId,
+    ) -> Result<Holder, CopyError> {
         if self.is_whole(file).await {
             return Ok(self.holder());
         }
-        self.fetch(file, Some(from), Epoch(file.epoch), false).await?;
+        self.fetch(file, Some(from), Epoch(file.epoch), false)
+            .await?;
         Ok(self.holder())
     }
 
@@ -174,7 +179,8 @@ impl Landing {
         let header_left = HEADER_LEN.saturating_sub(self.came);
         self.came += bytes.len() as u64;
         let skipped = usize::try_from(header_left).unwrap_or(usize::MAX);
-        self.file.write_all(bytes.get(skipped..).unwrap_or_default())
+        self.file
+            .write_all(bytes.get(skipped..).unwrap_or_default())
     }
 
     fn finish(self, path: &Path, expected: FileId) -> Result<(), CopyError> {

@@ -7,7 +7,7 @@
 //!
 //! **Invariant:** a copy is taken byte for byte behind the very bytes it has, never past a gap and
 //! never from a writer of an older epoch; a node counts as a holder only if what it has durably is
-//! the whole file. A copy that does not come on within [`PATIENCE`] is done without.
+//! the whole file. A copy that does not come on within the peers' patience is done without.
 
 mod copy_file;
 mod fence;
@@ -21,8 +21,6 @@ mod set;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use libra_proto::types::{Epoch, JobId, NodeId};
 
@@ -31,9 +29,6 @@ pub(crate) use fence::Fence;
 pub use fetch::CopyError;
 pub(crate) use receive::{ReceiveError, Receiving};
 pub(crate) use set::Copies;
-
-/// How long a copy may leave its owner without a sign of life.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who is told that other nodes hold a result from now on than those it was begun with.
 #[async_trait]

@@ -1,7 +1,7 @@
 //! Brings one copy on: reads the owner's file as it grows, and sends it.
 //!
 //! **Invariant:** what is sent is read from the file, so nothing is kept for a slow copy; a copy
-//! that owes an answer for [`PATIENCE`] is lost, and the pump ends.
+//! that owes an answer for longer than the peers' patience is lost, and the pump ends.
 
 use std::fs::File;
 use std::io;
@@ -18,7 +18,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::PATIENCE;
 use crate::peer::{PeerError, Peers, next_within};
 use crate::results::read::prefix_hash;
 use crate::results::store::disk::Disk;
@@ -70,8 +69,8 @@ enum Lost {
     Peer(#[from] PeerError),
     #[error("this node's own file: {0}")]
     Io(#[from] io::Error),
-    #[error("no sign of life for {PATIENCE:?}")]
-    Silent,
+    #[error("no sign of life for {0:?}")]
+    Silent(Duration),
     #[error("it ended the copy")]
     Ended,
 }
@@ -99,7 +98,7 @@ impl Lost {
     fn is_superseded(&self) -> bool {
         match self {
             Self::Peer(error) => error.is_aborted(),
-            Self::Io(_) | Self::Silent | Self::Ended => false,
+            Self::Io(_) | Self::Silent(_) | Self::Ended => false,
         }
     }
 }
@@ -126,7 +125,7 @@ impl Pump {
     ) -> Result<Self, Lost> {
         let node = subject.node;
         // The other side reads all it has before it answers.
-        let limit = PATIENCE + Duration::from_secs(written / READ_IN_A_SECOND);
+        let limit = subject.peers.copy_patience() + Duration::from_secs(written / READ_IN_A_SECOND);
         let (requests, receiver) = mpsc::channel(1);
         let open = Kind::Open(OpenCopy {
             call: subject.peers.caller().call(node),
@@ -173,12 +172,13 @@ impl Pump {
         mut goal: watch::Receiver<Goal>,
         state: &watch::Sender<CopyState>,
     ) -> Result<(), Lost> {
+        let patience = self.subject.peers.copy_patience();
         let mut due: Option<Instant> = None;
         loop {
             let now = *goal.borrow_and_update();
             let more = self.sent < now.written || self.asked < now.flush;
             let owes = more || self.owed > 0;
-            due = owes.then(|| due.unwrap_or_else(|| Instant::now() + PATIENCE));
+            due = owes.then(|| due.unwrap_or_else(|| Instant::now() + patience));
             let late = due.unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
@@ -191,7 +191,7 @@ impl Pump {
                     due = None;
                 }
                 changed = goal.changed() => if changed.is_err() { return Ok(()) },
-                () = sleep_until(late), if due.is_some() => return Err(Lost::Silent),
+                () = sleep_until(late), if due.is_some() => return Err(Lost::Silent(patience)),
                 place = self.requests.clone().reserve_owned(), if more => {
                     // Without a receiver the answers say why.
                     if let Ok(place) = place {
@@ -211,7 +211,12 @@ impl Pump {
             let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
             file.read_exact_at(&mut bytes, at).map(|()| bytes)
         };
-        let data = self.subject.disk.run(read).await.map_err(io::Error::other)??;
+        let data = self
+            .subject
+            .disk
+            .run(read)
+            .await
+            .map_err(io::Error::other)??;
         let hash = self.hash.digest();
         self.hash.update(&data);
         self.sent += length;

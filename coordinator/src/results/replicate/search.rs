@@ -4,6 +4,7 @@
 //! the longest one is the one to go on from. That nothing is stored is believed only of nodes that
 //! say so.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::time::Duration;
@@ -53,15 +54,15 @@ impl ResultStore {
             job,
             cause: error.to_string(),
         })?;
-        let mut found: Vec<Found> = here.map(|file| Found { node: None, file }).into_iter().collect();
+        let mut found: Vec<Found> = here
+            .map(|file| Found { node: None, file })
+            .into_iter()
+            .collect();
         if let Some(peers) = self.peers() {
             let silent = ask(peers, job, epoch, nodes, &mut found).await?;
             if found.is_empty() && !silent.is_empty() {
-                let cause = silent.into_iter().map(|error| format!("; {error}"));
-                return Err(StoreError::Unreachable {
-                    job,
-                    cause: format!("within {WAIT:?}{}", cause.collect::<String>()),
-                });
+                let cause = silent.iter().map(|error| format!("; {error}")).collect();
+                return Err(StoreError::Unreachable { job, cause });
             }
         }
         self.take_longest(job, epoch, found).await
@@ -106,7 +107,10 @@ impl ResultStore {
         let dir = self.dir().to_owned();
         let longest = self.reads().run(move || {
             let mut longest: Option<FileId> = None;
-            for stored in names::epochs(&dir, job)?.into_iter().filter(|e| *e <= epoch) {
+            for stored in names::epochs(&dir, job)?
+                .into_iter()
+                .filter(|e| *e <= epoch)
+            {
                 let file = File::open(names::path(&dir, job, stored))?;
                 let scanned = scan::scan(&file, job, stored, drop)?;
                 let file = FileId {
@@ -144,7 +148,7 @@ impl ResultStore {
     }
 }
 
-/// Asks all nodes what they have; those that did not say are given back.
+/// Asks all nodes what they have; of those that did not say it is told why.
 async fn ask(
     peers: &Peers,
     job: JobId,
@@ -154,24 +158,33 @@ async fn ask(
 ) -> Result<Vec<PeerError>, StoreError> {
     let begun = Instant::now();
     let others = nodes.iter().filter(|node| **node != peers.this_node());
-    let mut asked: FuturesUnordered<_> = others
+    let mut unheard: BTreeSet<NodeId> = others.copied().collect();
+    let mut asked: FuturesUnordered<_> = unheard
+        .iter()
         .map(|node| ask_one(peers, job, epoch, *node, begun + WAIT))
         .collect();
     let mut silent = Vec::new();
     loop {
-        let limit = if found.is_empty() { WAIT } else { WAIT_WITH_COPY };
-        // A little more: whoever gives up says why.
-        let until = begun + limit + PAUSE;
-        match timeout_at(until, asked.next()).await {
-            Ok(Some((node, Ok(file)))) => found.extend(file.map(|file| Found {
-                node: Some(node),
-                file,
-            })),
-            Ok(Some((_, Err(error)))) if error.is_aborted() => {
-                return Err(StoreError::Superseded { job });
+        let limit = if found.is_empty() {
+            WAIT
+        } else {
+            WAIT_WITH_COPY
+        };
+        let Ok(Some((node, answer))) = timeout_at(begun + limit, asked.next()).await else {
+            let unheard = unheard.into_iter();
+            silent.extend(unheard.map(|node| PeerError::TimedOut { node, limit }));
+            return Ok(silent);
+        };
+        unheard.remove(&node);
+        match answer {
+            Ok(file) => {
+                let node = Some(node);
+                found.extend(file.map(|file| Found { node, file }));
             }
-            Ok(Some((_, Err(error)))) => silent.push(error),
-            Ok(None) | Err(_) => return Ok(silent),
+            Err(error) if error.is_aborted() => {
+                return Err(StoreError::Superseded { job, epoch });
+            }
+            Err(error) => silent.push(error),
         }
     }
 }

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::PATIENCE;
 use super::pump::{self, CopyState, Goal, Subject};
+use crate::peer::Peers;
 use crate::results::store::ResultStore;
 
 /// Bytes that a copy may lack: with a batch and the stream's window on top still below the 10 MB
@@ -25,7 +25,7 @@ const AHEAD_MOST: u64 = 4 << 20;
 /// Others that are tried in place of those that were lost.
 const SUBSTITUTES_MOST: usize = 4;
 /// More than any copy may take to come on, or to be lost: only a last resort.
-const WAIT_MOST: Duration = Duration::from_secs(10);
+const WAIT_MOST: Duration = Duration::from_secs(30);
 
 /// The copies of one result, as its owner sees them.
 pub(crate) struct Copies {
@@ -134,7 +134,9 @@ impl Copies {
     /// Waits until the file may grow to `len` bytes.
     pub(crate) async fn room(&mut self, len: u64) {
         self.tend();
-        let needed = len.saturating_sub(AHEAD_MOST).min(self.goal.borrow().written);
+        let needed = len
+            .saturating_sub(AHEAD_MOST)
+            .min(self.goal.borrow().written);
         let lacking = |copy: &Copy| copy.near && copy.state.borrow().durable < needed;
         if self.copies.iter().any(lacking) {
             self.flush();
@@ -161,10 +163,11 @@ impl Copies {
 
     async fn wait(&mut self, needed: u64, for_all: bool) {
         let begun = Instant::now();
+        let patience = self.store.peers().map(Peers::copy_patience);
         for copy in &mut self.copies {
             let limit = match (copy.near, for_all) {
                 (true, _) => WAIT_MOST,
-                (false, true) => PATIENCE,
+                (false, true) => patience.unwrap_or_default(),
                 (false, false) => continue,
             };
             let there = |state: &CopyState| state.lost.is_some() || state.durable >= needed;

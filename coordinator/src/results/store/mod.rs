@@ -268,7 +268,7 @@ impl ResultStorePort for ResultStore {
         copying: &Copying,
     ) -> Result<Box<dyn ResultWriter>, StoreError> {
         if !self.fence().raise(job, epoch) {
-            return Err(StoreError::Superseded { job });
+            return Err(StoreError::Superseded { job, epoch });
         }
         if !copying.fresh {
             self.go_on(job, epoch, &copying.nodes).await?;

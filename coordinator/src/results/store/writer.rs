@@ -15,8 +15,8 @@ use libra_proto::types::{Epoch, JobId, NodeId};
 use tokio::task::JoinHandle;
 
 use super::ResultStore;
-use super::disk::BrokenOff;
 use super::contents;
+use super::disk::BrokenOff;
 use super::file::{Open, ResultFile, Target};
 use crate::results::replicate::Copies;
 
@@ -74,8 +74,9 @@ impl Writer {
     /// Nothing more is written once a newer epoch was seen here.
     fn check_epoch(&self) -> Result<(), StoreError> {
         let elsewhere = self.copies.as_ref().is_some_and(Copies::is_superseded);
-        if elsewhere || !self.store.fence().lets(self.job, self.epoch) {
-            return Err(StoreError::Superseded { job: self.job });
+        let (job, epoch) = (self.job, self.epoch);
+        if elsewhere || !self.store.fence().lets(job, epoch) {
+            return Err(StoreError::Superseded { job, epoch });
         }
         Ok(())
     }
@@ -89,7 +90,11 @@ impl Writer {
                 _ => self.with(ResultFile::sync).await,
             };
         };
-        if self.file.as_ref().is_none_or(|file| file.written() < file.len()) {
+        if self
+            .file
+            .as_ref()
+            .is_none_or(|file| file.written() < file.len())
+        {
             self.with(ResultFile::write_gathered).await?;
         }
         if let Some(file) = &self.file {
@@ -203,7 +208,9 @@ impl ResultWriter for Writer {
             self.settle().await?;
         }
         if let (Some(copies), Some(file)) = (&mut self.copies, &self.file) {
-            copies.room(file.len() + contents::payload(&part).len() as u64).await;
+            copies
+                .room(file.len() + contents::payload(&part).len() as u64)
+                .await;
         }
         let id = response_id.to_owned();
         let append = move |file: &mut ResultFile| {
