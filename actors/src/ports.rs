@@ -212,6 +212,14 @@ pub enum StoreError {
         /// The epoch of the writer that was refused.
         epoch: Epoch,
     },
+    /// Something may be stored of it on nodes that do not answer.
+    #[error("no copy of the result of {job} can be had{cause}")]
+    Unreachable {
+        /// Whose result it is.
+        job: JobId,
+        /// What came of asking, each after `; `.
+        cause: String,
+    },
 }
 
 /// How far a statement's result is stored, durably.
@@ -287,6 +295,15 @@ pub trait ResultWriter: Send {
     async fn seal(&mut self) -> Result<ResultManifest, StoreError>;
 }
 
+/// Where else a result being written is to be, and has been.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Copying {
+    /// The statement's `replicas`, this node among them or not.
+    pub nodes: Vec<NodeId>,
+    /// It was surely not sent yet: nothing of it is stored anywhere.
+    pub fresh: bool,
+}
+
 /// Where results go.
 #[async_trait]
 pub trait ResultStorePort: Send + Sync + 'static {
@@ -296,6 +313,22 @@ pub trait ResultStorePort: Send + Sync + 'static {
     /// # Errors
     /// When the disk refuses or the stored file is damaged.
     async fn writer(&self, job: JobId, epoch: Epoch) -> Result<Box<dyn ResultWriter>, StoreError>;
+
+    /// As [`ResultStorePort::writer`], of a result that other nodes are to hold too: goes on from
+    /// the longest copy that any of them, or this node, has in this or an older epoch.
+    ///
+    /// # Errors
+    /// Also when no copy is found and one may be on a node that does not answer, or when a newer
+    /// epoch is being written.
+    async fn copying_writer(
+        &self,
+        job: JobId,
+        epoch: Epoch,
+        copying: &Copying,
+    ) -> Result<Box<dyn ResultWriter>, StoreError> {
+        let _ = copying;
+        self.writer(job, epoch).await
+    }
 }
 
 /// Where live signs of running statements are shown; none of it is replicated.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libra_proto::registry::StatementRecord;
-use libra_proto::types::{Epoch, ErrorClass, JobId};
+use libra_proto::types::{Epoch, ErrorClass, JobId, NodeId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::failpoint;
 use crate::lease::{Fence, Lease, Owner};
 use crate::ports::{
-    Appended, LiveBoard, RegistryPort, ResultPart, ResultStorePort, ResultWriter, StoreError,
+    Appended, Copying, LiveBoard, RegistryPort, ResultPart, ResultStorePort, ResultWriter, StoreError,
 };
 use crate::registry_clock::RegistryClock;
 use crate::spark::{Body, Poisoned, Response, ResponseStream, SparkError, SparkSession};
@@ -108,7 +108,13 @@ impl Runner {
 
     /// `None` if another writes the result, perhaps another owner.
     async fn attempt(&mut self) -> Option<Outcome> {
-        let opening = self.ports.results.writer(self.job(), self.epoch);
+        let replicas = self.statement.replicas.iter();
+        let copying = Copying {
+            nodes: replicas.copied().map(NodeId).collect(),
+            fresh: self.fresh,
+        };
+        let results = Arc::clone(&self.ports.results);
+        let opening = results.copying_writer(self.job(), self.epoch, &copying);
         // What surely was not sent yet is sent while the disk is at work.
         let (opened, sent) = if self.fresh && !self.intents.borrow().any() {
             let (opened, sent) = tokio::join!(opening, self.execute());

@@ -38,6 +38,8 @@ pub struct PeerOptions {
     pub connect_limit: Duration,
     /// For a short call, and for the next part of a stream whose other side has all it needs.
     pub answer_limit: Duration,
+    /// For a sign of life of a node that is to hold a copy of a result being written.
+    pub copy_patience: Duration,
 }
 
 impl PeerOptions {
@@ -48,6 +50,7 @@ impl PeerOptions {
             caller,
             connect_limit: Duration::from_secs(1),
             answer_limit: Duration::from_secs(3),
+            copy_patience: Duration::from_secs(1),
         }
     }
 }
@@ -118,6 +121,12 @@ impl Peers {
     #[must_use]
     pub fn answer_limit(&self) -> Duration {
         self.inner.options.answer_limit
+    }
+
+    /// How long a node that is to hold a copy may leave its owner without a sign of life.
+    #[must_use]
+    pub fn copy_patience(&self) -> Duration {
+        self.inner.options.copy_patience
     }
 
     pub(crate) fn caller(&self) -> &Caller {

@@ -59,8 +59,18 @@ impl PeerError {
     /// Whether the node itself said that it has not what it was asked for.
     #[must_use]
     pub fn is_not_there(&self) -> bool {
+        self.said(tonic::Code::NotFound)
+    }
+
+    /// Whether the node itself said that the caller's time is over.
+    #[must_use]
+    pub fn is_aborted(&self) -> bool {
+        self.said(tonic::Code::Aborted)
+    }
+
+    fn said(&self, code: tonic::Code) -> bool {
         match self {
-            Self::Failed { status, .. } => status.code() == tonic::Code::NotFound,
+            Self::Failed { status, .. } => status.code() == code,
             Self::Unknown { .. }
             | Self::Address { .. }
             | Self::TimedOut { .. }

@@ -16,7 +16,7 @@ mod relay;
 mod service;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -3,16 +3,19 @@
 //! **Invariant:** nothing is done before the call has been checked; a stream is made as fast as it
 //! is taken, and ends when the node stops.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use libra_proto::peer::peer_server::{Peer, PeerServer};
+use libra_proto::peer::store_result_request::Kind;
 use libra_proto::peer::{
     CopyResultRequest, CopyResultResponse, FindResultRequest, FindResultResponse, Index,
     LiveUpdate, ReadResultRequest, ReadResultResponse, StoreResultRequest, StoreResultResponse,
     WatchLiveRequest,
 };
+use libra_proto::types::{Epoch, JobId, NodeId};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
@@ -21,10 +24,12 @@ use super::calls::Caller;
 use super::channels::{CONNECTION_WINDOW, PING_EVERY, PING_LIMIT, STREAM_WINDOW};
 use super::live::updates;
 use crate::live::Live;
-use crate::results::{ReadError, ResultStore, Serving};
+use crate::results::{CopyPlace, ReadError, ReceiveError, Receiving, ResultStore, Serving};
 
 /// How long opening a file for another node may take.
 const OPEN_LIMIT: Duration = Duration::from_secs(60);
+/// How long a stream may stay without its first request.
+const FIRST_LIMIT: Duration = Duration::from_secs(5);
 
 /// This node, as others call it.
 #[derive(Debug, Clone)]
@@ -119,23 +124,46 @@ impl Peer for PeerService {
 
     async fn store_result(
         &self,
-        _request: Request<Streaming<StoreResultRequest>>,
+        request: Request<Streaming<StoreResultRequest>>,
     ) -> Result<Response<Self::StoreResultStream>, Status> {
-        Err(Status::unimplemented("copies of results"))
+        let mut requests = request.into_inner();
+        let opened = tokio::time::timeout(FIRST_LIMIT, requests.message()).await;
+        let first = opened.map_err(|_| Status::deadline_exceeded("the first request"))??;
+        let Some(Kind::Open(open)) = first.and_then(|first| first.kind) else {
+            return Err(missing("open"));
+        };
+        self.caller.check(open.call.as_ref())?;
+        let (job, epoch) = (JobId(open.job), Epoch(open.epoch));
+        let receiving = self.results.receive(job, epoch).await;
+        let (receiving, place) = receiving.map_err(not_taken)?;
+        Ok(self.until_closing(answers(receiving, place, requests)))
     }
 
     async fn find_result(
         &self,
-        _request: Request<FindResultRequest>,
+        request: Request<FindResultRequest>,
     ) -> Result<Response<FindResultResponse>, Status> {
-        Err(Status::unimplemented("copies of results"))
+        let request = request.into_inner();
+        self.caller.check(request.call.as_ref())?;
+        let finding = self.results.find(JobId(request.job), Epoch(request.epoch));
+        let file = finding.await.map_err(not_taken)?;
+        Ok(Response::new(FindResultResponse { file }))
     }
 
     async fn copy_result(
         &self,
-        _request: Request<CopyResultRequest>,
+        request: Request<CopyResultRequest>,
     ) -> Result<Response<CopyResultResponse>, Status> {
-        Err(Status::unimplemented("copies of results"))
+        let request = request.into_inner();
+        self.caller.check(request.call.as_ref())?;
+        let file = request.file.ok_or_else(|| missing("file"))?;
+        let copying = self.results.copy_sealed(file, NodeId(request.holder));
+        let holder = copying.await.map_err(|error| {
+            let cause = error.source().map(|source| format!(": {source}"));
+            Status::unavailable(format!("{error}{}", cause.unwrap_or_default()))
+        })?;
+        let store_uuid = holder.store_uuid;
+        Ok(Response::new(CopyResultResponse { store_uuid }))
     }
 }
 
@@ -152,6 +180,48 @@ fn parts(
         let part = next.map(|data| ReadResultResponse { index: None, data });
         Ok(part.map(|part| (part, serving)))
     })
+}
+
+/// Takes a copy in, and says how far it is durable, until its owner is gone.
+fn answers(
+    receiving: Receiving,
+    place: CopyPlace,
+    requests: Streaming<StoreResultRequest>,
+) -> impl Stream<Item = Result<StoreResultResponse, Status>> + Send + 'static {
+    let first = stream::iter([Ok(answer(place))]);
+    let rest = stream::try_unfold(
+        (receiving, requests),
+        |(mut receiving, mut requests)| async {
+            while let Some(request) = requests.message().await? {
+                let Some(Kind::Append(append)) = request.kind else {
+                    return Err(missing("append"));
+                };
+                let taken = receiving.append(append).await.map_err(not_taken)?;
+                if let Some(place) = taken {
+                    return Ok(Some((answer(place), (receiving, requests))));
+                }
+            }
+            Ok(None)
+        },
+    );
+    first.chain(rest)
+}
+
+fn answer(place: CopyPlace) -> StoreResultResponse {
+    StoreResultResponse {
+        length: place.length,
+        hash: place.hash,
+    }
+}
+
+fn not_taken(error: ReceiveError) -> Status {
+    let cause = error.source().map(|source| format!(": {source}"));
+    let told = format!("{error}{}", cause.unwrap_or_default());
+    match error {
+        ReceiveError::Superseded { .. } => Status::aborted(told),
+        ReceiveError::Fault { .. } => Status::failed_precondition(told),
+        ReceiveError::Busy { .. } | ReceiveError::BrokenOff { .. } => Status::unavailable(told),
+    }
 }
 
 fn unreadable(error: ReadError) -> Status {

@@ -62,14 +62,14 @@ pub(crate) struct TestNode {
     pub(crate) live: Live,
     pub(crate) peers: Peers,
     pub(crate) link: Link,
-    _dir: TempDir,
+    dir: TempDir,
     _server: AbortOnDropHandle<()>,
 }
 
 impl TestNode {
     pub(crate) async fn start(directory: &Directory, id: u64, limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self::start_in(directory, id, limits, dir).await
+        Self::start_in(directory, id, limits, dir, PATIENT).await
     }
 
     /// Starts a node with what another process has left.
@@ -78,6 +78,7 @@ impl TestNode {
         id: u64,
         limits: Limits,
         dir: TempDir,
+        copy_patience: Duration,
     ) -> Self {
         let id = NodeId(id);
         let options = StoreOptions {
@@ -91,7 +92,11 @@ impl TestNode {
             cluster_name: "main".to_owned(),
             node_id: id,
         };
-        let peers = Peers::new(PeerOptions::new(caller.clone()), directory.clone());
+        let options = PeerOptions {
+            copy_patience,
+            ..PeerOptions::new(caller.clone())
+        };
+        let peers = Peers::new(options, directory.clone());
         store.join(peers.clone());
         let live = Live::default();
         let closing = CancellationToken::new();
@@ -113,10 +118,31 @@ impl TestNode {
             live,
             peers,
             link,
-            _dir: dir,
+            dir,
             _server: AbortOnDropHandle::new(server),
         }
     }
+
+    /// The process dies; what it has on disk is left.
+    pub(crate) fn die(self) -> TempDir {
+        self.link.kill();
+        self.dir
+    }
+}
+
+/// On a machine that is busy with other tests.
+pub(crate) const PATIENT: Duration = Duration::from_secs(8);
+
+/// As [`nodes`], with the usual patience for copies.
+pub(crate) async fn impatient_nodes(count: u64, limits: Limits) -> (Directory, Vec<TestNode>) {
+    let directory = Directory::default();
+    let mut nodes = Vec::new();
+    for id in 1..=count {
+        let dir = tempfile::tempdir().unwrap();
+        let patience = Duration::from_secs(1);
+        nodes.push(TestNode::start_in(&directory, id, limits, dir, patience).await);
+    }
+    (directory, nodes)
 }
 
 /// Nodes 1 to `count`.

@@ -2,6 +2,7 @@
 //!
 //! - [`store`]: one append-only file per (job, epoch), durable before a statement's end is committed.
 //! - [`read`]: pages, CSV and one Arrow stream out of such a file, one batch in memory at a time.
+//! - [`replicate`]: copies on other nodes, while a result is written and afterwards.
 //! - [`render`]: Spark's types as DDL text, their values as JSON and CSV.
 //!
 //! **Invariant:** a sealed file is never written again, and a file that does not match its manifest
@@ -11,6 +12,7 @@
 pub(crate) mod fuzz;
 pub mod read;
 pub mod render;
+pub mod replicate;
 pub mod store;
 
 #[cfg(test)]
@@ -19,4 +21,6 @@ pub(crate) mod testing;
 pub(crate) use read::Serving;
 pub use read::{Page, ReadError, ResultReader};
 pub use render::{Column, RenderOptions};
+pub use replicate::{CopyError, ReplicaBook};
+pub(crate) use replicate::{CopyPlace, ReceiveError, Receiving};
 pub use store::{Limits, ResultStore, StoreOptions, StoredResult};

@@ -44,7 +44,8 @@ use pull::Pull;
 use remote::Remote;
 
 pub use page::Page;
-pub(crate) use serve::Serving;
+pub(crate) use remote::{file_id, opening_limit};
+pub(crate) use serve::{Serving, prefix_hash};
 
 /// A result that cannot be read here.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

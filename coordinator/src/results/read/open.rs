@@ -65,6 +65,11 @@ impl ResultStore {
         })
     }
 
+    /// Whether a sealed file is here, whole.
+    pub(crate) async fn is_here(&self, job: JobId, manifest: &ResultManifest) -> bool {
+        self.source(job, manifest).await.is_ok()
+    }
+
     /// What of a sealed file is here.
     pub(super) async fn source(
         &self,

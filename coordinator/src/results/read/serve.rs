@@ -4,7 +4,8 @@
 //! asked for; one chunk in memory, and the next only when it is asked for.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -71,7 +72,7 @@ impl ResultStore {
         let path = self.path(job, Epoch(wanted.epoch));
         let open = move || {
             let file = File::open(path)?;
-            let hash = prefix_hash(&file, wanted.length)?;
+            let hash = prefix_hash(&file, wanted.length)?.digest();
             Ok((file, hash))
         };
         let opened = self
@@ -99,23 +100,20 @@ impl ResultStore {
     }
 }
 
-/// XXH3-64 of the first bytes of a file.
-pub(crate) fn prefix_hash(mut file: &File, length: u64) -> io::Result<u64> {
+/// XXH3-64 of the first bytes of a file, to be gone on with.
+pub(crate) fn prefix_hash(file: &File, length: u64) -> io::Result<Xxh3> {
     let mut hash = Xxh3::new();
-    file.rewind()?;
-    let mut reader = BufReader::with_capacity(256 << 10, file.take(length));
-    let mut hashed = 0;
-    while hashed < length {
-        let bytes = reader.fill_buf()?;
-        if bytes.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        hash.update(bytes);
-        let taken = bytes.len();
-        hashed += taken as u64;
-        reader.consume(taken);
+    let mut chunk = vec![0; usize::try_from(length.min(CHUNK)).unwrap_or(0)];
+    let mut at = 0;
+    while at < length {
+        let most = usize::try_from(length - at).unwrap_or(usize::MAX);
+        let most = most.min(chunk.len());
+        let part = chunk.get_mut(..most).unwrap_or_default();
+        file.read_exact_at(part, at)?;
+        hash.update(part);
+        at += part.len() as u64;
     }
-    Ok(hash.digest())
+    Ok(hash)
 }
 
 fn broken_off(job: JobId, error: &impl ToString) -> ReadError {

@@ -165,6 +165,21 @@ impl ResultFile {
         self.check(synced)
     }
 
+    /// The file, to be read beside what is written.
+    pub(crate) fn shared(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// Bytes of the file, with what is gathered.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Bytes that are written: whole records, except in the middle of an append.
+    pub(crate) fn written(&self) -> u64 {
+        self.len - self.gathered.len() as u64
+    }
+
     /// What is stored, whether durable or not.
     pub(crate) fn progress(&self) -> StoredProgress {
         self.contents.progress()
@@ -341,7 +356,7 @@ impl ResultFile {
     }
 }
 
-fn open_or_create(path: &Path) -> io::Result<File> {
+pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
     let open = || {
         OpenOptions::new()
             .read(true)

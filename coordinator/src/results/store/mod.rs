@@ -14,7 +14,7 @@ pub(super) mod disk;
 mod file;
 pub(super) mod format;
 pub(super) mod index;
-mod names;
+pub(super) mod names;
 pub(super) mod scan;
 mod writer;
 
@@ -23,13 +23,14 @@ mod port_tests;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use libra_actors::ports::{ResultStorePort, ResultWriter, StoreError};
+use libra_actors::ports::{Copying, ResultStorePort, ResultWriter, StoreError};
 use libra_proto::registry::{Holder, ResultManifest};
 use libra_proto::types::{Epoch, JobId, NodeId};
 
@@ -37,7 +38,10 @@ use cache::{Cache, Known};
 use disk::Disk;
 use file::Target;
 
+use super::replicate::{Fence, ReplicaBook};
 use crate::peer::Peers;
+
+pub(super) use file::open_or_create;
 
 /// Writers' calls to the disk at once.
 const WRITES: usize = 16;
@@ -82,12 +86,20 @@ pub struct StoredResult {
 }
 
 /// The results on this node's disk. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ResultStore {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for ResultStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = &self.inner.options;
+        f.debug_struct("ResultStore")
+            .field("options", options)
+            .finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     options: StoreOptions,
     writes: Disk,
@@ -95,6 +107,8 @@ struct Inner {
     remote_reads: Disk,
     cache: Cache,
     peers: OnceLock<Peers>,
+    book: OnceLock<Arc<dyn ReplicaBook>>,
+    fence: Fence,
 }
 
 impl ResultStore {
@@ -117,6 +131,8 @@ impl ResultStore {
                 remote_reads: Disk::new(REMOTE_READS),
                 cache: Cache::default(),
                 peers: OnceLock::new(),
+                book: OnceLock::new(),
+                fence: Fence::default(),
             }),
         })
     }
@@ -127,6 +143,24 @@ impl ResultStore {
         let _ = self.inner.peers.set(peers);
     }
 
+    /// Says where changes of the nodes that hold a result being written are noted; only the first
+    /// call counts.
+    pub fn note_replicas(&self, book: Arc<dyn ReplicaBook>) {
+        let _ = self.inner.book.set(book);
+    }
+
+    /// Removes what of an ended job is stored in other epochs than the one of its manifest, and
+    /// says how many files that were.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn remove_other_epochs(&self, job: JobId, keep: Epoch) -> io::Result<usize> {
+        let dir = self.inner.options.dir.clone();
+        let remove = move || names::remove_others(&dir, job, keep);
+        let removed = self.inner.writes.run(remove).await;
+        removed.map_err(io::Error::other)?
+    }
+
     /// Removes all that is stored of a job, and says how many files that were. A reader that has
     /// begun reads on.
     ///
@@ -134,6 +168,7 @@ impl ResultStore {
     /// When the disk refuses.
     pub async fn remove(&self, job: JobId) -> io::Result<usize> {
         self.inner.cache.forget(job);
+        self.inner.fence.forget(job);
         let dir = self.inner.options.dir.clone();
         let removed = self
             .inner
@@ -165,6 +200,18 @@ impl ResultStore {
         names::path(&self.inner.options.dir, job, epoch)
     }
 
+    pub(super) fn writes(&self) -> &Disk {
+        &self.inner.writes
+    }
+
+    pub(super) fn fence(&self) -> &Fence {
+        &self.inner.fence
+    }
+
+    pub(super) fn book(&self) -> Option<&Arc<dyn ReplicaBook>> {
+        self.inner.book.get()
+    }
+
     pub(super) fn reads(&self) -> &Disk {
         &self.inner.reads
     }
@@ -185,7 +232,7 @@ impl ResultStore {
         self.inner.cache.put(job, manifest, known);
     }
 
-    fn holder(&self) -> Holder {
+    pub(super) fn holder(&self) -> Holder {
         Holder {
             node_id: self.inner.options.node_id.0,
             store_uuid: self.inner.options.store_uuid.clone(),
@@ -211,7 +258,23 @@ impl ResultStore {
 #[async_trait]
 impl ResultStorePort for ResultStore {
     async fn writer(&self, job: JobId, epoch: Epoch) -> Result<Box<dyn ResultWriter>, StoreError> {
-        let writer = writer::Writer::open(self.clone(), self.target(job, epoch)).await?;
+        self.copying_writer(job, epoch, &Copying::default()).await
+    }
+
+    async fn copying_writer(
+        &self,
+        job: JobId,
+        epoch: Epoch,
+        copying: &Copying,
+    ) -> Result<Box<dyn ResultWriter>, StoreError> {
+        if !self.fence().raise(job, epoch) {
+            return Err(StoreError::Superseded { job, epoch });
+        }
+        if !copying.fresh {
+            self.go_on(job, epoch, &copying.nodes).await?;
+        }
+        let target = self.target(job, epoch);
+        let writer = writer::Writer::open(self.clone(), target, &copying.nodes).await?;
         Ok(Box::new(writer))
     }
 }

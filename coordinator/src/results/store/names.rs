@@ -23,6 +23,16 @@ pub(crate) fn path(dir: &Path, job: JobId, epoch: Epoch) -> PathBuf {
     folder(dir, job).join(format!("{job}-epoch-{epoch}.result"))
 }
 
+/// Where a file of this name is put together before it gets the name.
+pub(crate) fn part(path: &Path) -> PathBuf {
+    path.with_extension("part")
+}
+
+fn is_part(name: &str) -> bool {
+    let stem = name.strip_suffix(".part");
+    stem.is_some_and(|stem| parse(&format!("{stem}.result")).is_some())
+}
+
 fn parse(name: &str) -> Option<(JobId, Epoch)> {
     let (job, epoch) = name.strip_suffix(".result")?.split_once("-epoch-")?;
     Some((job.parse().ok()?, Epoch(epoch.parse().ok()?)))
@@ -32,12 +42,30 @@ fn parse(name: &str) -> Option<(JobId, Epoch)> {
 pub(crate) fn create_root(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     for number in 0..FOLDERS {
-        made(fs::create_dir(folder(dir, JobId(number))))?;
+        let folder = folder(dir, JobId(number));
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => remove_parts(&folder)?,
+            made => made?,
+        }
     }
     sync(dir)?;
     dir.parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .map_or(Ok(()), sync)
+}
+
+/// Removes what an earlier process has left unfinished.
+fn remove_parts(folder: &Path) -> io::Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(is_part) {
+            gone_is_fine(fs::remove_file(entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a folder that somebody has removed, durably.
@@ -67,6 +95,24 @@ pub(crate) fn remove(dir: &Path, job: JobId) -> io::Result<usize> {
         }
     }
     Ok(removed)
+}
+
+/// Removes the files of a job that are of another epoch, and counts them.
+pub(crate) fn remove_others(dir: &Path, job: JobId, keep: Epoch) -> io::Result<usize> {
+    let mut removed = 0;
+    for epoch in epochs(dir, job)?.into_iter().filter(|epoch| *epoch != keep) {
+        if gone_is_fine(fs::remove_file(path(dir, job, epoch)))?.is_some() {
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// The epochs of a job's files.
+pub(crate) fn epochs(dir: &Path, job: JobId) -> io::Result<Vec<Epoch>> {
+    let found = entries(&folder(dir, job))?.into_iter();
+    let found = found.filter(|(_, (owner, _))| *owner == job);
+    Ok(found.map(|(_, (_, epoch))| epoch).collect())
 }
 
 /// Lists all files of the store.
@@ -123,6 +169,9 @@ mod tests {
         assert_eq!(path, Path::new("r/01/job-513-epoch-7.result"));
         let name = path.file_name().unwrap().to_str().unwrap();
         assert_eq!(parse(name), Some((JobId(513), Epoch(7))));
+        let part = part(&path);
+        assert!(is_part(part.file_name().unwrap().to_str().unwrap()));
+        assert!(!is_part(name) && !is_part("notes.part"));
         for bad in [
             "job-1.result",
             "job-01-epoch-2.result",

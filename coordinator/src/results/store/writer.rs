@@ -1,5 +1,5 @@
 //! The async face of a result file being written. Of a long result one part is being made durable
-//! while the next comes in.
+//! while the next comes in, here and on the nodes that hold copies.
 //!
 //! **Invariant:** one call at a time has the file; a call whose caller left ends the writer, because
 //! nobody knows how far it got. The outcome of every sync reaches the file before the file is used
@@ -11,12 +11,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use libra_actors::ports::{Appended, ResultPart, ResultWriter, StoreError, StoredProgress};
 use libra_proto::registry::ResultManifest;
-use libra_proto::types::JobId;
+use libra_proto::types::{Epoch, JobId, NodeId};
 use tokio::task::JoinHandle;
 
 use super::ResultStore;
+use super::contents;
 use super::disk::BrokenOff;
 use super::file::{Open, ResultFile, Target};
+use crate::results::replicate::Copies;
 
 /// How long to wait for an earlier writer of the same file, whose last call may still be running.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -26,6 +28,8 @@ const BUSY_POLL: Duration = Duration::from_millis(20);
 pub(crate) struct Writer {
     store: ResultStore,
     job: JobId,
+    epoch: Epoch,
+    copies: Option<Copies>,
     /// `None` while a call has it, and for good once such a call was abandoned.
     file: Option<Box<ResultFile>>,
     stored: StoredProgress,
@@ -40,23 +44,65 @@ struct Syncing {
 }
 
 impl Writer {
-    /// Opens a file, waiting for an earlier writer of it to be gone.
-    pub(crate) async fn open(store: ResultStore, target: Target) -> Result<Self, StoreError> {
-        let job = target.job;
+    /// Opens a file, waiting for an earlier writer of it to be gone, and begins its copies.
+    pub(crate) async fn open(
+        store: ResultStore,
+        target: Target,
+        nodes: &[NodeId],
+    ) -> Result<Self, StoreError> {
+        let (job, epoch) = (target.job, target.epoch);
         let opened = tokio::time::timeout(BUSY_WAIT, open_free(&store, target)).await;
         let file = opened.map_err(|_| StoreError::Io {
             job,
             cause: format!("another writer has held the file for {BUSY_WAIT:?}"),
         })??;
+        let (shared, written) = (file.shared(), file.written());
+        let copies = Copies::begin(&store, job, epoch, nodes, shared, written);
         let mut writer = Self {
             store,
             job,
+            epoch,
+            copies,
             file: None,
             stored: StoredProgress::default(),
             syncing: None,
         };
         writer.take_back(file);
         Ok(writer)
+    }
+
+    /// Nothing more is written once a newer epoch was seen here.
+    fn check_epoch(&self) -> Result<(), StoreError> {
+        let elsewhere = self.copies.as_ref().is_some_and(Copies::is_superseded);
+        let (job, epoch) = (self.job, self.epoch);
+        if elsewhere || !self.store.fence().lets(job, epoch) {
+            return Err(StoreError::Superseded { job, epoch });
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable, here and on the copies at the same time.
+    async fn sync_all(&mut self, the_end: bool) -> Result<(), StoreError> {
+        let Some(mut copies) = self.copies.take() else {
+            return match &self.file {
+                // Nothing is left for the disk to do.
+                Some(file) if file.is_synced() => Ok(()),
+                _ => self.with(ResultFile::sync).await,
+            };
+        };
+        if self
+            .file
+            .as_ref()
+            .is_none_or(|file| file.written() < file.len())
+        {
+            self.with(ResultFile::write_gathered).await?;
+        }
+        if let Some(file) = &self.file {
+            copies.wrote(file.written());
+        }
+        let (synced, ()) = tokio::join!(self.with(ResultFile::sync), copies.durable(the_end));
+        self.copies = Some(copies);
+        self.check_epoch().and(synced)
     }
 
     fn take_back(&mut self, file: Box<ResultFile>) {
@@ -150,6 +196,7 @@ impl ResultWriter for Writer {
         response_id: &str,
         part: ResultPart,
     ) -> Result<Appended, StoreError> {
+        self.check_epoch()?;
         if let Some(file) = &mut self.file
             && file.can_gather(response_id, &part)
         {
@@ -160,6 +207,11 @@ impl ResultWriter for Writer {
         if through || self.file.as_deref().is_some_and(waits) {
             self.settle().await?;
         }
+        if let (Some(copies), Some(file)) = (&mut self.copies, &self.file) {
+            copies
+                .room(file.len() + contents::payload(&part).len() as u64)
+                .await;
+        }
         let id = response_id.to_owned();
         let append = move |file: &mut ResultFile| {
             let appended = file.append(&id, &part)?;
@@ -168,23 +220,32 @@ impl ResultWriter for Writer {
         };
         let appended = self.with(append).await?;
         self.sync_beside();
+        if let (Some(copies), Some(file)) = (&self.copies, &self.file) {
+            copies.wrote(file.written());
+        }
         Ok(appended)
     }
 
     async fn sync(&mut self) -> Result<(), StoreError> {
+        self.check_epoch()?;
         self.settle().await?;
-        self.with(ResultFile::sync).await
+        self.sync_all(false).await
     }
 
     async fn seal(&mut self) -> Result<ResultManifest, StoreError> {
+        self.check_epoch()?;
         self.settle().await?;
+        self.sync_all(true).await?;
         let holder = self.store.holder();
         let sealed = |file: &mut ResultFile| Ok((file.seal(holder)?, file.known()));
-        let (manifest, known) = match &mut self.file {
-            // Nothing is left for the disk to do.
+        let (mut manifest, known) = match &mut self.file {
             Some(file) if file.is_synced() => sealed(file)?,
             _ => self.with(sealed).await?,
         };
+        if let Some(copies) = &self.copies {
+            let (length, hash) = (manifest.file_length, manifest.file_hash);
+            manifest.holders.extend(copies.holders(length, hash));
+        }
         self.store.remember(self.job, &manifest, known);
         Ok(manifest)
     }
