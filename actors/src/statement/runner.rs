@@ -378,7 +378,9 @@ fn speaks_to_spark(action: &Action) -> bool {
 /// What it is to the statement that a response was not stored.
 fn not_stored(error: &StoreError) -> Failure {
     match error {
-        StoreError::Io { .. } | StoreError::Damaged { .. } => Failure::Store(error.to_string()),
+        StoreError::Io { .. } | StoreError::Damaged { .. } | StoreError::Unreachable { .. } => {
+            Failure::Store(error.to_string())
+        }
         StoreError::Superseded { .. } => Failure::Disconnected,
     }
 }

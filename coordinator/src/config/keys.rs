@@ -315,7 +315,7 @@ pub static KEYS: &[Key] = &[
     ),
     one(
         "libra.log.level",
-        "info,ractor=warn,openraft=warn,sled=warn",
+        "info,ractor=warn,openraft=error,sled=warn",
         "Filter directives: a level (error, warn, info, debug, trace), and module=level",
         |c, v| put(&mut c.log.level, super::validate::log_level(v)),
     ),

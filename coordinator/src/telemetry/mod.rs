@@ -60,6 +60,6 @@ mod tests {
             .map(str::to_owned)
             .collect();
         shown.sort();
-        assert_eq!(shown, ["info", "openraft=warn", "ractor=warn", "sled=warn"]);
+        assert_eq!(shown, ["info", "openraft=error", "ractor=warn", "sled=warn"]);
     }
 }

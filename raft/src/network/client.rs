@@ -51,6 +51,7 @@ impl Network {
             peers: Arc::clone(&self.peers),
             target,
             lane,
+            failures: 0,
         }
     }
 }
@@ -88,9 +89,20 @@ pub(crate) struct Client {
     peers: Arc<Peers>,
     target: u64,
     lane: Lane,
+    /// Streams in a row that could not be opened.
+    failures: usize,
 }
 
 impl Client {
+    /// Holds up the next attempt at a stream that could not be opened. openraft waits by
+    /// [`RaftNetworkV2::backoff`] only between requests of a stream, and one that is refused before
+    /// it takes any would be tried again at once, thousands of times a second.
+    async fn pause(&mut self) {
+        let last = BACKOFF.len() - 1;
+        tokio::time::sleep(BACKOFF[self.failures.min(last)]).await;
+        self.failures = self.failures.saturating_add(1);
+    }
+
     fn route(&self, lane: Lane) -> Result<(RaftClient<Channel>, wire::Envelope), Unreachable> {
         self.peers
             .member(self.target, lane)
@@ -180,9 +192,13 @@ impl RaftNetworkV2<TypeConfig> for Client {
             let opened = tokio::time::timeout(limit, client.append(requests)).await;
             let answers = match opened {
                 Ok(Ok(response)) => response.into_inner(),
-                Ok(Err(status)) => return Err(unreachable(&status).into()),
+                Ok(Err(status)) => {
+                    self.pause().await;
+                    return Err(unreachable(&status).into());
+                }
                 Err(_elapsed) => return Err(self.timed_out(RPCTypes::AppendEntries, limit)),
             };
+            self.failures = 0;
             let this = &*self;
             let results = futures::stream::unfold(Some(answers), move |answers| {
                 let window = Arc::clone(&window);
