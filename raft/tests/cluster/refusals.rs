@@ -9,7 +9,7 @@ use libra_raft::{FormError, Node, StartError};
 use prost::Message;
 use tonic::Code;
 
-use crate::support::{Group, LIMIT, address, peers, pools, put_pool};
+use crate::support::{Group, LIMIT, address, peers, pools, put_pool, until};
 
 /// Waits until a newcomer is refused, and returns the reason.
 async fn refused(node: &Node) -> String {
@@ -159,6 +159,10 @@ async fn messages_that_are_not_for_the_node() {
 
     // A follower does not pass on what was passed on to it.
     let follower = group.follower().await;
+    until("the follower knows the leader", || {
+        group.handle(follower).status().leader == Some(NodeId(leader))
+    })
+    .await;
     let mut client = RaftClient::new(connector.connect(&address(follower)).unwrap());
     let mut passed_on = right;
     let envelope = passed_on.envelope.as_mut().unwrap();
