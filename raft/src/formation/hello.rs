@@ -86,12 +86,17 @@ impl Inner {
 
     /// Whom this node takes for the leader, and where that one is.
     pub(crate) fn leader_to_wire(&self) -> wire::NotLeader {
-        let found = self.leader().and_then(|leader| {
-            let peer = self.peers.find(leader.0)?;
-            Some((leader.0, peer.address))
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let found = metrics.current_leader.map(|leader| {
+            let peer = metrics.membership_config.get_node(&leader);
+            (leader, peer.map(|peer| peer.address.clone()))
         });
         let (leader, address) = found.unwrap_or_default();
-        wire::NotLeader { leader, address }
+        wire::NotLeader {
+            leader,
+            address: address.unwrap_or_default(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a node comes into its group: it forms one with its peers, or joins the one that is there;
 //! and how it learns that it is not in it any more.
 //!
-//! - [`decide`]: what to do, by what the peers say. Pure.
+//! - [`mod@decide`]: what to do, by what the peers say. Pure.
 //! - [`hello`]: what nodes say of themselves.
 //!
 //! A group that was formed by one node alone grows by the others joining it, so a node may be given

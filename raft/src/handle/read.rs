@@ -50,27 +50,54 @@ impl ReadQueue {
     }
 }
 
+/// Where a read index comes from.
+trait Source {
+    /// The read index as of some moment during the call, or nothing.
+    fn ask(&mut self) -> impl Future<Output = Option<u64>> + Send;
+}
+
+/// The leader, as long as it is another node.
+struct Leader {
+    metrics: MetricsReceiver,
+    peers: Arc<Peers>,
+    patience: Duration,
+}
+
+impl Source for Leader {
+    async fn ask(&mut self) -> Option<u64> {
+        let me = self.peers.me.node_id.0;
+        let leader = self.metrics.borrow_watched().current_leader;
+        let leader = leader.filter(|leader| *leader != me)?;
+        tokio::select! {
+            index = forward::read_index(&self.peers, leader, self.patience) => index,
+            () = another_leader(&mut self.metrics, leader) => None,
+        }
+    }
+}
+
 /// Asks the leader for those who wait, again and again; ends with the last [`ReadQueue`].
 pub(crate) async fn serve_reads(
-    mut callers: ReadCallers,
-    mut metrics: MetricsReceiver,
+    callers: ReadCallers,
+    metrics: MetricsReceiver,
     peers: Arc<Peers>,
     patience: Duration,
 ) {
+    let leader = Leader {
+        metrics,
+        peers,
+        patience,
+    };
+    serve(callers, leader).await;
+}
+
+/// One request after the other, each for those who waited when it began.
+async fn serve(mut callers: ReadCallers, mut source: impl Source) {
     while let Some(first) = callers.recv().await {
         let mut batch = vec![first];
         while let Ok(caller) = callers.try_recv() {
             batch.push(caller);
         }
-        let leader = metrics.borrow_watched().current_leader;
-        let me = peers.me.node_id.0;
-        let index = match leader.filter(|leader| *leader != me) {
-            Some(leader) => tokio::select! {
-                index = forward::read_index(&peers, leader, patience) => index,
-                () = another_leader(&mut metrics, leader) => None,
-            },
-            None => None,
-        };
+        let index = source.ask().await;
         for caller in batch {
             // It may have left.
             let _ = caller.send(index);
@@ -137,5 +164,70 @@ impl Inner {
             }
             Ok(Err(RaftError::Fatal(_))) => Err(ReadError::Stopped),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(500);
+
+    /// Enough for whoever can go on to have gone on.
+    async fn settle() {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Asks the test.
+    struct Asked(mpsc::Sender<Caller>);
+
+    impl Source for Asked {
+        async fn ask(&mut self) -> Option<u64> {
+            let (answer, index) = oneshot::channel();
+            self.0.send(answer).await.ok()?;
+            index.await.ok().flatten()
+        }
+    }
+
+    #[tokio::test]
+    async fn who_comes_during_a_request_is_in_the_next() {
+        let (queue, callers) = ReadQueue::new();
+        let (begun, mut requests) = mpsc::channel(8);
+        let serving = tokio::spawn(serve(callers, Asked(begun)));
+        let call = || {
+            let queue = queue.clone();
+            let deadline = Instant::now() + LIMIT;
+            tokio::spawn(async move { queue.ask(deadline).await })
+        };
+
+        let first = call();
+        let request = requests.recv().await.unwrap();
+        let others = [call(), call(), call()];
+        settle().await;
+        request.send(Some(1)).unwrap();
+        assert_eq!(first.await.unwrap(), Some(1));
+        let request = requests.recv().await.unwrap();
+        settle().await;
+        assert!(others.iter().all(|other| !other.is_finished()));
+        request.send(Some(2)).unwrap();
+        for other in others {
+            assert_eq!(other.await.unwrap(), Some(2));
+        }
+        assert!(
+            requests.try_recv().is_err(),
+            "two requests for four callers"
+        );
+
+        // A request that fails, and one that is never answered.
+        let failed = call();
+        requests.recv().await.unwrap().send(None).unwrap();
+        assert_eq!(failed.await.unwrap(), None);
+        let late = call();
+        let _unanswered = requests.recv().await.unwrap();
+        assert_eq!(late.await.unwrap(), None);
+        drop(queue);
+        serving.abort();
     }
 }

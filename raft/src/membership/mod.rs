@@ -2,7 +2,7 @@
 //!
 //! - [`change`]: voters and learners come and go.
 //! - [`admit`]: who is let in, by id, address and store.
-//! - [`care`]: what has to be done without being asked.
+//! - [`mod@care`]: what has to be done without being asked.
 //!
 //! **Invariant:** two stores never count as one node: a wiped node comes back as another member, a
 //! learner first, after the member it was has been removed; and only at the address where that one

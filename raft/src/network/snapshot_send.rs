@@ -141,3 +141,47 @@ fn read_all(
     send(Part::End(wire::SnapshotEnd { bytes, hash }));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use xxhash_rust::xxh3::xxh3_64;
+
+    use super::*;
+
+    #[test]
+    fn a_large_file_comes_in_parts_and_whole() {
+        use wire::snapshot_part::Part;
+        let content: Vec<u8> = (0..CHUNK_BYTES * 2 + 5).map(|n| (n % 251) as u8).collect();
+        let (sender, mut receiver) = mpsc::channel(QUEUE);
+        let reading = {
+            let content = content.clone();
+            let start = wire::SnapshotStart::default();
+            std::thread::spawn(move || read_all(content.as_slice(), start, &sender))
+        };
+        let mut parts = Vec::new();
+        while let Some(part) = receiver.blocking_recv() {
+            parts.push(part.part.unwrap());
+        }
+        reading.join().unwrap().unwrap();
+        assert_eq!(parts.len(), 5);
+        assert!(matches!(parts.first(), Some(Part::Start(_))));
+        let end = wire::SnapshotEnd {
+            bytes: content.len() as u64,
+            hash: xxh3_64(&content),
+        };
+        assert_eq!(parts.last(), Some(&Part::End(end)));
+        let data = parts.iter().filter_map(|part| match part {
+            Part::Data(data) => Some(data.as_ref()),
+            Part::Start(_) | Part::End(_) => None,
+        });
+        assert_eq!(data.collect::<Vec<_>>().concat(), content);
+    }
+
+    #[test]
+    fn reading_ends_when_nobody_wants_more() {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        drop(receiver);
+        let endless = io::repeat(1);
+        read_all(endless, wire::SnapshotStart::default(), &sender).unwrap();
+    }
+}

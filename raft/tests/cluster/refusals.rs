@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use libra_proto::raft as wire;
+use libra_proto::raft::raft_client::RaftClient;
 use libra_proto::types::NodeId;
 use libra_raft::{FormError, Node, StartError};
+use prost::Message;
+use tonic::Code;
 
-use crate::support::{Group, LIMIT, address, peers};
+use crate::support::{Group, LIMIT, address, peers, pools, put_pool, until};
 
 /// Waits until a newcomer is refused, and returns the reason.
 async fn refused(node: &Node) -> String {
@@ -108,6 +112,71 @@ async fn peers_that_are_configured_differently_form_nothing() {
     assert!(error.to_string().contains("other peers"), "{error}");
     for id in [1, 2] {
         assert_eq!(group.handle(id).status().last_log_index, 0);
+    }
+    group.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_are_not_for_the_node() {
+    let group = Group::formed(3).await;
+    let leader = group.leader().await;
+    let status = group.handle(leader).status();
+    let connector = group.net.connector(9, Duration::from_secs(1));
+    let mut client = RaftClient::new(connector.connect(&address(leader)).unwrap());
+    let right = wire::ProposeRequest {
+        envelope: Some(wire::Envelope {
+            cluster_name: "test".to_owned(),
+            from_node: 9,
+            to_node: leader,
+            to_store_uuid: status.store_uuid,
+        }),
+        hops: 0,
+        command: put_pool(1).encode_to_vec(),
+        timeout_ms: 5000,
+    };
+    type Spoil = fn(&mut wire::ProposeRequest);
+    let spoils: [Spoil; 6] = [
+        |request| request.hops = 1,
+        |request| request.envelope = None,
+        |request| request.envelope.as_mut().unwrap().cluster_name = "other".to_owned(),
+        |request| request.envelope.as_mut().unwrap().to_node += 1,
+        |request| request.envelope.as_mut().unwrap().to_store_uuid = "old".to_owned(),
+        |request| request.command = vec![0xff; 9],
+    ];
+    for (number, spoil) in spoils.into_iter().enumerate() {
+        let mut request = right.clone();
+        spoil(&mut request);
+        let refused = client.propose(request).await.unwrap_err();
+        assert_eq!(
+            refused.code(),
+            Code::FailedPrecondition,
+            "{number}: {refused}"
+        );
+    }
+    assert!(pools(&group.handle(leader)).is_empty());
+    client.propose(right.clone()).await.unwrap();
+    assert_eq!(pools(&group.handle(leader)).len(), 1);
+
+    // A follower does not pass on what was passed on to it.
+    let follower = group.follower().await;
+    until("the follower knows the leader", || {
+        group.handle(follower).status().leader == Some(NodeId(leader))
+    })
+    .await;
+    let mut client = RaftClient::new(connector.connect(&address(follower)).unwrap());
+    let mut passed_on = right;
+    let envelope = passed_on.envelope.as_mut().unwrap();
+    envelope.to_node = follower;
+    envelope.to_store_uuid = group.handle(follower).status().store_uuid;
+    let answer = client.propose(passed_on).await.unwrap().into_inner();
+    match answer.result {
+        Some(wire::propose_response::Result::NotLeader(not_leader)) => {
+            assert_eq!(
+                (not_leader.leader, not_leader.address),
+                (leader, address(leader))
+            );
+        }
+        other => panic!("{other:?}"),
     }
     group.shutdown().await;
 }
