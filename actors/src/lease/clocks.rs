@@ -14,24 +14,24 @@ use thiserror::Error;
 
 /// How long the leader waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub(super) struct Patience {
     /// The length of a lease.
-    pub lease: Duration,
+    pub(super) lease: Duration,
     /// What is waited beyond it, because clocks do not run equally fast.
-    pub margin: Duration,
+    pub(super) margin: Duration,
     /// Between two ticks.
-    pub tick: Duration,
+    pub(super) tick: Duration,
     /// A tick that comes later than it should by more than this shows that the leader stood still.
-    pub late: Duration,
+    pub(super) late: Duration,
 }
 
 /// A node that may own sessions, by the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub(super) struct Member {
     /// Which.
-    pub node_id: NodeId,
+    pub(super) node_id: NodeId,
     /// The start of its process that registered last.
-    pub boot_id: String,
+    pub(super) boot_id: String,
 }
 
 /// A renewal, as it came in.
@@ -61,13 +61,13 @@ pub enum Refusal {
 
 /// A node is to be declared down.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Down {
+pub(super) struct Down {
     /// Which.
-    pub node_id: NodeId,
+    pub(super) node_id: NodeId,
     /// The start of its process whose lease is over.
-    pub boot_id: String,
+    pub(super) boot_id: String,
     /// Who said that they cannot reach which endpoint.
-    pub unreachable: Vec<(NodeId, String)>,
+    pub(super) unreachable: Vec<(NodeId, String)>,
 }
 
 /// How alive a node seems.
@@ -109,7 +109,7 @@ struct Seen {
 
 /// The clocks of all nodes, in one term.
 #[derive(Debug, Clone)]
-pub struct Clocks {
+pub(super) struct Clocks {
     patience: Patience,
     nodes: BTreeMap<NodeId, Seen>,
     last_tick: Duration,
@@ -118,8 +118,7 @@ pub struct Clocks {
 impl Clocks {
     /// The clocks of a leader that begins `now`: whatever an earlier one was told, it waits a full
     /// lease for everybody.
-    #[must_use]
-    pub fn new(patience: Patience, now: Duration) -> Self {
+    pub(super) fn new(patience: Patience, now: Duration) -> Self {
         Self {
             patience,
             nodes: BTreeMap::new(),
@@ -129,7 +128,7 @@ impl Clocks {
 
     /// These are the nodes, by the registry. One that has started anew proves by it that nothing
     /// of its earlier life goes on; its clock starts anew too.
-    pub fn admit(&mut self, members: &[Member], now: Duration) {
+    pub(super) fn admit(&mut self, members: &[Member], now: Duration) {
         let is_member = |id: &NodeId, seen: &Seen| {
             members
                 .iter()
@@ -151,7 +150,7 @@ impl Clocks {
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub fn renewed(&mut self, renewal: Renewal, received: Duration) -> Result<(), Refusal> {
+    pub(super) fn renewed(&mut self, renewal: Renewal, received: Duration) -> Result<(), Refusal> {
         let seen = self
             .nodes
             .get_mut(&renewal.node_id)
@@ -168,7 +167,7 @@ impl Clocks {
     }
 
     /// That start of the node gives all its sessions up: nobody needs to wait for its lease.
-    pub fn gave_up(&mut self, node_id: NodeId, boot_id: &str) {
+    pub(super) fn gave_up(&mut self, node_id: NodeId, boot_id: &str) {
         if let Some(seen) = self.nodes.get_mut(&node_id)
             && seen.boot_id == boot_id
         {
@@ -178,7 +177,7 @@ impl Clocks {
 
     /// Time has passed: who is down? The same answer is given until the registry has it so, or the
     /// node has started anew.
-    pub fn tick(&mut self, now: Duration) -> Vec<Down> {
+    pub(super) fn tick(&mut self, now: Duration) -> Vec<Down> {
         let due = self.last_tick + self.patience.tick + self.patience.late;
         self.last_tick = now;
         if now > due {
@@ -202,8 +201,7 @@ impl Clocks {
     }
 
     /// Who said that they cannot reach which endpoint.
-    #[must_use]
-    pub fn unreachable(&self) -> Vec<(NodeId, String)> {
+    pub(super) fn unreachable(&self) -> Vec<(NodeId, String)> {
         let said = self.nodes.iter().flat_map(|(id, seen)| {
             let endpoints = seen.unreachable.iter();
             endpoints.map(|endpoint| (*id, endpoint.clone()))
@@ -212,8 +210,7 @@ impl Clocks {
     }
 
     /// What is known of each node.
-    #[must_use]
-    pub fn observe(&self, now: Duration) -> Vec<Observed> {
+    pub(super) fn observe(&self, now: Duration) -> Vec<Observed> {
         let observed = self.nodes.iter().map(|(node_id, seen)| {
             let heard_ago = now.saturating_sub(seen.heard);
             let state = if seen.decided {

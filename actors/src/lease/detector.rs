@@ -38,6 +38,8 @@ struct Inner {
 struct Reign {
     term: u64,
     clocks: Clocks,
+    /// A detector runs.
+    counts: bool,
 }
 
 impl fmt::Debug for DetectorHandle {
@@ -64,7 +66,7 @@ impl DetectorHandle {
     pub fn renewed(&self, renewal: Renewal, received: Instant) -> Result<(), Refusal> {
         let received = received.saturating_duration_since(self.0.began);
         let mut reign = self.lock();
-        let clocks = &mut reign.as_mut().ok_or(Refusal::NotLeading)?.clocks;
+        let clocks = &mut counting(reign.as_mut()).ok_or(Refusal::NotLeading)?.clocks;
         self.admit(clocks);
         clocks.renewed(renewal, received)
     }
@@ -75,7 +77,7 @@ impl DetectorHandle {
     /// [`Refusal::NotLeading`].
     pub fn gave_up(&self, node_id: NodeId, boot_id: &str) -> Result<(), Refusal> {
         let mut reign = self.lock();
-        let clocks = &mut reign.as_mut().ok_or(Refusal::NotLeading)?.clocks;
+        let clocks = &mut counting(reign.as_mut()).ok_or(Refusal::NotLeading)?.clocks;
         clocks.gave_up(node_id, boot_id);
         Ok(())
     }
@@ -83,8 +85,8 @@ impl DetectorHandle {
     /// Who said that they cannot reach which endpoint; empty where no detector runs.
     #[must_use]
     pub fn unreachable(&self) -> Vec<Unreachable> {
-        let reign = self.lock();
-        let said = reign.as_ref().map(|reign| reign.clocks.unreachable());
+        let mut reign = self.lock();
+        let said = counting(reign.as_mut()).map(|reign| reign.clocks.unreachable());
         on_wire(said.unwrap_or_default())
     }
 
@@ -92,15 +94,25 @@ impl DetectorHandle {
     #[must_use]
     pub fn observe(&self) -> Option<Vec<Observed>> {
         let now = self.0.began.elapsed();
-        let reign = self.lock();
-        reign.as_ref().map(|reign| reign.clocks.observe(now))
+        let mut reign = self.lock();
+        counting(reign.as_mut()).map(|reign| reign.clocks.observe(now))
     }
 
-    /// Begins to count in that term; ends when the guard is dropped.
+    /// Begins to count in that term, or goes on after a crash: what was decided in a term may be
+    /// committed, and stays decided. Ends when the guard is dropped.
     fn begin(&self, term: u64, options: &Options) -> Counting {
-        let mut clocks = Clocks::new(options.patience(), self.0.began.elapsed());
+        let mut reign = self.lock();
+        let earlier = reign.take().filter(|reign| reign.term == term);
+        let mut clocks = earlier.map_or_else(
+            || Clocks::new(options.patience(), self.0.began.elapsed()),
+            |reign| reign.clocks,
+        );
         self.admit(&mut clocks);
-        *self.lock() = Some(Reign { term, clocks });
+        *reign = Some(Reign {
+            term,
+            clocks,
+            counts: true,
+        });
         Counting {
             handle: self.clone(),
             term,
@@ -109,7 +121,7 @@ impl DetectorHandle {
 
     fn tick(&self) -> Vec<Down> {
         let mut reign = self.lock();
-        let Some(reign) = reign.as_mut() else {
+        let Some(reign) = counting(reign.as_mut()) else {
             return Vec::new();
         };
         self.admit(&mut reign.clocks);
@@ -137,10 +149,14 @@ struct Counting {
 impl Drop for Counting {
     fn drop(&mut self) {
         let mut reign = self.handle.lock();
-        if reign.as_ref().is_some_and(|reign| reign.term == self.term) {
-            *reign = None;
+        if let Some(reign) = reign.as_mut().filter(|reign| reign.term == self.term) {
+            reign.counts = false;
         }
     }
+}
+
+fn counting(reign: Option<&mut Reign>) -> Option<&mut Reign> {
+    reign.filter(|reign| reign.counts)
 }
 
 /// The nodes whose leases count.

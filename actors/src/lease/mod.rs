@@ -8,13 +8,13 @@
 //! away, whatever is lost, late or doubled between them, as long as their monotonic clocks differ
 //! in rate by less than the margin. No wall clock is read.
 
-pub mod clocks;
+mod clocks;
 mod detector;
 mod fence;
 mod held;
 mod keeper;
 mod options;
-pub mod owner;
+mod owner;
 
 pub use clocks::{Liveness, Observed, Refusal, Renewal};
 pub use detector::DetectorHandle;
@@ -23,3 +23,4 @@ pub(crate) use fence::{Fence, Owner};
 pub use held::Lease;
 pub(crate) use keeper::{Keeper, KeeperArguments};
 pub use options::{Options, Setup};
+pub use owner::Spell;

@@ -14,7 +14,7 @@ pub struct Spell(pub(super) u64);
 
 /// The owner's side of a lease.
 #[derive(Debug, Clone)]
-pub struct OwnerLease {
+pub(super) struct OwnerLease {
     length: Duration,
     /// When it ends; over until it was renewed for the first time.
     until: Duration,
@@ -23,8 +23,7 @@ pub struct OwnerLease {
 
 impl OwnerLease {
     /// A lease of that length that is not held yet.
-    #[must_use]
-    pub fn new(length: Duration) -> Self {
+    pub(super) fn new(length: Duration) -> Self {
         Self {
             length,
             until: Duration::ZERO,
@@ -33,7 +32,7 @@ impl OwnerLease {
     }
 
     /// Its renewal, sent at `sent`, was answered; it is `now`.
-    pub fn renewed(&mut self, sent: Duration, now: Duration) {
+    pub(super) fn renewed(&mut self, sent: Duration, now: Duration) {
         let until = sent.saturating_add(self.length);
         if until <= now {
             return;
@@ -45,13 +44,12 @@ impl OwnerLease {
     }
 
     /// The leader refuses to renew it: it is over.
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.until = Duration::ZERO;
     }
 
     /// The spell that `now` is part of; `None` while the lease is over.
-    #[must_use]
-    pub fn spell(&self, now: Duration) -> Option<Spell> {
+    pub(super) fn spell(&self, now: Duration) -> Option<Spell> {
         (now < self.until).then_some(Spell(self.spells))
     }
 }

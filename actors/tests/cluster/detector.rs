@@ -152,3 +152,19 @@ async fn a_node_that_gives_up_is_declared_down_at_once() {
     renewing(&detector, TICK * 2).await;
     assert_eq!(declared(&registry), [(7, "b".to_owned(), 2)]);
 }
+
+/// That a node is down may be committed although nobody has heard of it.
+#[tokio::test(start_paused = true)]
+async fn a_detector_that_crashes_takes_nothing_back() {
+    let (registry, node) = node().await;
+    let detector = node.detector();
+    registry.set_unknown(true);
+    registry.lead(Some(7));
+    sleep(Duration::from_millis(10)).await;
+    renewing(&detector, LIMIT + TICK).await;
+    assert_eq!(renew(&detector, 2, "b"), Err(Refusal::Over));
+    registry.panic_the_detector();
+    sleep(TICK * 2).await;
+    assert_eq!(renew(&detector, 1, "a"), Ok(()));
+    assert_eq!(renew(&detector, 2, "b"), Err(Refusal::Over));
+}

@@ -45,6 +45,7 @@ struct Inner {
     confirmed: usize,
     overdue: Vec<JobId>,
     panics: usize,
+    detector_panics: usize,
     unknown: bool,
     clock_ms: u64,
     now_ms: u64,
@@ -162,6 +163,11 @@ impl Pretended {
     /// So many times a question of the reaper panics.
     pub(crate) fn panic_times(&self, times: usize) {
         self.lock().panics = times;
+    }
+
+    /// The next question of the detector panics.
+    pub(crate) fn panic_the_detector(&self) {
+        self.lock().detector_panics = 1;
     }
 
     pub(crate) fn set_unknown(&self, unknown: bool) {
@@ -350,6 +356,8 @@ impl RegistryPort for Pretended {
     }
 
     fn nodes(&self) -> Vec<NodeRecord> {
+        let panics = std::mem::take(&mut self.lock().detector_panics);
+        assert!(panics == 0, "as the test wants it");
         self.lock().nodes.values().cloned().collect()
     }
 
