@@ -2,6 +2,7 @@
 //!
 //! - [`Peers`]: the calls to others, over channels that are kept.
 //! - [`PeerService`]: what others call here.
+//! - [`PeerDirectory`]: who the others are; [`Records`] reads it from the registry.
 //! - [`relay`]: the live signs of all others, shown on this node's board.
 //!
 //! **Invariant:** nothing said here decides anything: what counts is in the registry. Every call
@@ -9,6 +10,7 @@
 
 mod calls;
 mod channels;
+mod directory;
 mod error;
 mod live;
 mod relay;
@@ -24,6 +26,7 @@ use libra_proto::types::NodeId;
 pub use calls::{Caller, WrongCall};
 pub(crate) use channels::next_within;
 pub use channels::{PeerOptions, Peers};
+pub use directory::Records;
 pub use error::PeerError;
 pub use relay::relay;
 pub use service::{PeerService, listening};
