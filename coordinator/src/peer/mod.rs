@@ -3,7 +3,7 @@
 //! - [`Peers`]: the calls to others, over channels that are kept.
 //! - [`PeerService`]: what others call here.
 //! - [`PeerDirectory`]: who the others are; [`Records`] reads it from the registry.
-//! - [`relay`]: the live signs of all others, shown on this node's board.
+//! - [`relay()`]: the live signs of all others, shown on this node's board.
 //!
 //! **Invariant:** nothing said here decides anything: what counts is in the registry. Every call
 //! names its cluster, its caller and the node it means, and every wait for an answer is bounded.
