@@ -2,13 +2,15 @@
 //!
 //! - [`Peers`]: the calls to others, over channels that are kept.
 //! - [`PeerService`]: what others call here.
-//! - [`relay`]: the live signs of all others, shown on this node's board.
+//! - [`PeerDirectory`]: who the others are; [`Records`] reads it from the registry.
+//! - [`relay()`]: the live signs of all others, shown on this node's board.
 //!
 //! **Invariant:** nothing said here decides anything: what counts is in the registry. Every call
 //! names its cluster, its caller and the node it means, and every wait for an answer is bounded.
 
 mod calls;
 mod channels;
+mod directory;
 mod error;
 mod leases;
 mod live;
@@ -25,6 +27,7 @@ use libra_proto::types::NodeId;
 pub use calls::{Caller, WrongCall};
 pub(crate) use channels::next_within;
 pub use channels::{PeerOptions, Peers};
+pub use directory::Records;
 pub use error::PeerError;
 pub(crate) use leases::{LeaseService, LeaseTerms};
 pub use relay::relay;

@@ -17,6 +17,7 @@ use libra_proto::registry::ResultManifest;
 use libra_proto::types::{Epoch, JobId, NodeId};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::ReceiveError;
 use crate::peer::{PeerError, Peers};
 use crate::results::store::format::HEADER_LEN;
 use crate::results::store::{ResultStore, names, scan};
@@ -49,10 +50,14 @@ impl ResultStore {
         epoch: Epoch,
         nodes: &[NodeId],
     ) -> Result<(), StoreError> {
-        let here = self.longest(job, epoch).await;
-        let here = here.map_err(|error| StoreError::Io {
-            job,
-            cause: error.to_string(),
+        let here = self.find(job, epoch).await.map_err(|error| match error {
+            ReceiveError::Superseded { job, epoch } => StoreError::Superseded { job, epoch },
+            ReceiveError::Busy { .. }
+            | ReceiveError::Fault { .. }
+            | ReceiveError::BrokenOff { .. } => StoreError::Io {
+                job,
+                cause: error.to_string(),
+            },
         })?;
         let mut found: Vec<Found> = here
             .map(|file| Found { node: None, file })

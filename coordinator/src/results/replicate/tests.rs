@@ -278,7 +278,7 @@ async fn bytes_are_taken_only_where_they_belong() {
 
 #[tokio::test]
 async fn an_owner_that_dies_anywhere_is_gone_on_with() {
-    let responses = responses(6, LONG / 4);
+    let responses = responses(4, LONG / 4);
     let whole = undisturbed(&responses).await;
     for died_after in 0..=responses.len() {
         for synced in [false, true] {

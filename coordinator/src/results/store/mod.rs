@@ -267,10 +267,11 @@ impl ResultStorePort for ResultStore {
         epoch: Epoch,
         copying: &Copying,
     ) -> Result<Box<dyn ResultWriter>, StoreError> {
-        if !self.fence().raise(job, epoch) {
-            return Err(StoreError::Superseded { job, epoch });
-        }
-        if !copying.fresh {
+        if copying.fresh {
+            if !self.fence().raise(job, epoch) {
+                return Err(StoreError::Superseded { job, epoch });
+            }
+        } else {
             self.go_on(job, epoch, &copying.nodes).await?;
         }
         let target = self.target(job, epoch);

@@ -100,7 +100,13 @@ impl Writer {
         if let Some(file) = &self.file {
             copies.wrote(file.written());
         }
-        let (synced, ()) = tokio::join!(self.with(ResultFile::sync), copies.durable(the_end));
+        let here = async {
+            match &self.file {
+                Some(file) if file.is_synced() => Ok(()),
+                _ => self.with(ResultFile::sync).await,
+            }
+        };
+        let (synced, ()) = tokio::join!(here, copies.durable(the_end));
         self.copies = Some(copies);
         self.check_epoch().and(synced)
     }
