@@ -1,8 +1,9 @@
-//! `libra dev --nodes 3`, the whole command, before a Spark that runs already: the stub.
+//! `libra dev --nodes 3`, the whole command, before a Spark that runs already: the stub. One test
+//! has it start a real one, from the cache that `tests/run real` fills.
 //!
 //! **Invariant:** what it starts is gone when it is, however it ended.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use libra_tests::harness::{
 use libra_tests::scene::{SOON, stub};
 use tempfile::TempDir;
 
+const CACHE: &str = "LIBRA_CACHE_DIR";
 const NODES: u64 = 3;
 const GONE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -23,15 +25,23 @@ struct Dev {
 }
 
 fn dev(folder: &TempDir, name: &str, arguments: &[&str]) -> Result<Dev> {
+    let cache = folder.path().join("cache");
+    started(folder, name, arguments, Some(&cache))
+}
+
+/// Without a cache of its own it uses the one of the machine.
+fn started(folder: &TempDir, name: &str, arguments: &[&str], cache: Option<&Path>) -> Result<Dev> {
     let mut command = Command::new(libra_binary()?);
     command
         .current_dir(folder.path())
         .arg("dev")
         .args(arguments);
     for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("LIBRA_")) {
-        command.env_remove(key);
+        if key != CACHE {
+            command.env_remove(key);
+        }
     }
-    command.env("LIBRA_CACHE_DIR", folder.path().join("cache"));
+    command.envs(cache.map(|cache| (CACHE, cache)));
     let log = folder.path().join(format!("{name}.log"));
     let process = GroupProcess::start("libra dev", command, &log)?;
     Ok(Dev { process, log })
@@ -44,7 +54,11 @@ impl Dev {
 
     /// Waits until it has printed what can be pasted.
     async fn ready(&mut self) -> Result<String> {
-        until_some("libra dev to be ready", SOON * 2, || {
+        self.ready_within(SOON * 2).await
+    }
+
+    async fn ready_within(&mut self, limit: Duration) -> Result<String> {
+        until_some("libra dev to be ready", limit, || {
             let (ended, printed) = (self.process.exited(), self.printed());
             async move {
                 let printed = printed?;
@@ -207,4 +221,39 @@ async fn a_number_that_makes_no_cluster_is_refused() -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_three_nodes_and_a_spark_of_its_own_end_together() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (port, grpc, spark) = (in_a_row()?, in_a_row()?, free_port()?);
+    let (first, connect) = (port.to_string(), spark.to_string());
+    let grpc = format!("libra.node.grpc=127.0.0.1:{grpc}");
+    let arguments = [
+        "--nodes",
+        "3",
+        "--port",
+        &first,
+        "--set",
+        &grpc,
+        "--spark-port",
+        &connect,
+    ];
+    let mut dev = started(&folder, "dev", &arguments, None)?;
+    let printed = dev.ready_within(Duration::from_secs(200)).await?;
+    ensure!(printed.contains("Spark's own view"), "{printed}");
+    for api in nodes(port)? {
+        let submit = Submit::sql("SELECT count(*) FROM mydata");
+        let ended = api.run("default", &submit, SOON).await?;
+        ensure!(ended.state == State::Succeeded, "{ended:?}");
+        ensure!(ended.rows()[0][0] == 1000, "{ended:?}");
+    }
+    let pids = dev.pids()?;
+    dev.process.signal(Signal::INT)?;
+    ensure!(dev.process.ended(GONE_WITHIN).await?.success());
+    all_gone(&pids).await?;
+    until("Spark to be gone", GONE_WITHIN, || async {
+        Ok(std::net::TcpStream::connect(("127.0.0.1", spark)).is_err())
+    })
+    .await
 }
