@@ -36,6 +36,8 @@ pub(crate) use hello::peers_hash;
 const ROUND: Duration = Duration::from_millis(100);
 /// How long one peer may take to answer.
 const HELLO_LIMIT: Duration = Duration::from_millis(500);
+/// A log that is there names its members at once.
+const MEMBERS_LIMIT: Duration = Duration::from_secs(5);
 /// Letting a node in takes a few commits.
 const JOIN_LIMIT: Duration = Duration::from_secs(8);
 
@@ -70,6 +72,7 @@ impl Former {
                 return;
             }
         }
+        self.know_members().await;
         if !self.others.is_empty() && self.is_alone() && !self.meet().await {
             return;
         }
@@ -186,11 +189,27 @@ impl Former {
         Arc::clone(&metrics.borrow_watched().membership_config)
     }
 
-    /// Whether the group has no other member.
+    /// Whether this node is the group's only member.
     fn is_alone(&self) -> bool {
         self.membership()
             .nodes()
-            .all(|(id, _)| *id == self.inner.me().0)
+            .map(|(id, _)| *id)
+            .eq([self.inner.me().0])
+    }
+
+    /// Waits until the membership is known: just after a start it is not, which must not be taken
+    /// for a group without others.
+    async fn know_members(&self) {
+        let mut metrics = self.inner.raft.metrics();
+        let known = async {
+            while self.membership().nodes().next().is_none() {
+                if metrics.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Without it nobody is alone, and whoever leads alone looks again later.
+        let _ = tokio::time::timeout(MEMBERS_LIMIT, known).await;
     }
 
     /// A node that is alone in its group looks whether its peers are in another; false when so.
