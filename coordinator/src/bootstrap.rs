@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libra_actors::ports::{Proposed, RegistryPort};
 use libra_proto::registry::{
-    CreateSession, NodeRecord, PutSettings, RegisterNode, Rejection, RejectionCode, SeedPools, Settings, command,
+    CreateSession, NodeRecord, PutSettings, RegisterNode, Rejection, RejectionCode, SeedPools,
+    Settings, command,
 };
 use thiserror::Error;
 use uuid::Uuid;
@@ -120,11 +121,7 @@ pub(crate) async fn ensure_shared_session(
     };
     match registry.propose(command::Kind::CreateSession(create)).await {
         Proposed::Applied(_) => Ok(()),
-        Proposed::Rejected(rejection)
-            if rejection.code() == RejectionCode::SessionTaken =>
-        {
-            Ok(())
-        }
+        Proposed::Rejected(rejection) if rejection.code() == RejectionCode::SessionTaken => Ok(()),
         other => checked("making the shared session", other),
     }
 }

@@ -3,15 +3,21 @@
 //! **Invariant:** it is served before this node is in a group, because forming one needs it; what
 //! each service takes and refuses is the service's own affair.
 
+use std::time::Duration;
+
 use libra_raft::RaftService;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::admin::AdminService;
 use crate::peer::{LeaseService, PeerService, listening};
+
+/// How long calls of other nodes may take to end.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What is served.
 pub(crate) struct Services {
@@ -39,4 +45,11 @@ pub(crate) fn start(
             .serve_with_incoming_shutdown(incoming, closing.cancelled_owned())
             .await
     })
+}
+
+/// Waits until calls under way have ended, within a limit.
+pub(crate) async fn end(mut server: JoinHandle<Result<(), tonic::transport::Error>>) {
+    if timeout(GRACE, &mut server).await.is_err() {
+        server.abort();
+    }
 }

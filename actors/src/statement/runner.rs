@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::failpoint;
 use crate::lease::{Fence, Lease, Owner};
 use crate::ports::{
-    Appended, Copying, LiveBoard, RegistryPort, ResultPart, ResultStorePort, ResultWriter, StoreError,
+    Appended, Copying, LiveBoard, RegistryPort, ResultPart, ResultStorePort, ResultWriter,
+    StoreError,
 };
 use crate::registry_clock::RegistryClock;
 use crate::spark::{Body, Poisoned, Response, ResponseStream, SparkError, SparkSession};

@@ -5,6 +5,7 @@
 mod directory;
 mod lease;
 mod registry;
+mod replicas;
 
 pub use directory::RegisteredNodes;
 pub(crate) use lease::{RaftLease, Renewing};

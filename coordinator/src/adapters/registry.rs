@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use libra_actors::ports::{ChangeFeed, Feed, Proposed, RegistryPort, Retirable, SessionView};
 use libra_proto::registry::{Applied, Command, NodeRecord, PoolRecord, Settings, applied, command};
 use libra_proto::types::{EndpointDemand, Epoch, JobId, NodeId, Place, SessionId, Standing};
-use libra_raft::registry::{Registry, SHARED_SESSION};
+use libra_raft::registry::{Registry, SHARED_SESSION, UnderCopied};
 use libra_raft::{FeedEvent, Handle, ProposeError, ReadError};
 use tokio::sync::watch;
 
@@ -44,6 +44,23 @@ impl RaftRegistry {
     /// When no leader answers in time.
     pub async fn read_index(&self) -> Result<u64, ReadError> {
         self.handle.read_index().await
+    }
+
+    /// Results with too few copies, as applied here.
+    #[must_use]
+    pub fn under_copied(&self, most: usize) -> Vec<UnderCopied> {
+        self.handle.view(|registry| registry.under_copied(most))
+    }
+
+    /// The epoch whose file holds the result of a statement that has ended with one.
+    #[must_use]
+    pub fn result_epoch(&self, job: JobId) -> Option<Epoch> {
+        self.handle.view(|registry| {
+            let statement = registry.statement(job)?;
+            let ended = statement.state().has_ended();
+            let manifest = statement.result.as_ref().filter(|_| ended)?;
+            Some(Epoch(manifest.epoch))
+        })
     }
 
     /// Whether the registry still has the statement.
@@ -93,7 +110,11 @@ impl RegistryPort for RaftRegistry {
     }
 
     async fn propose_as_leader(&self, term: u64, kind: command::Kind) -> Proposed {
-        proposed(self.handle.propose_as_leader(term, self.command(kind)).await)
+        proposed(
+            self.handle
+                .propose_as_leader(term, self.command(kind))
+                .await,
+        )
     }
 
     fn leadership(&self) -> watch::Receiver<Option<u64>> {

@@ -43,7 +43,12 @@ impl AdminService {
     }
 
     fn members(&self) -> Vec<libra_proto::admin::Member> {
-        self.handle.status().members.into_iter().map(member).collect()
+        self.handle
+            .status()
+            .members
+            .into_iter()
+            .map(member)
+            .collect()
     }
 
     /// The registry forgets the node, and gives its sessions to others, before it leaves the group:
@@ -77,7 +82,9 @@ impl Admin for AdminService {
             let hashed = tokio::task::spawn_blocking(move || {
                 (registry.applied_index(), registry.state_hash())
             });
-            hashed.await.map_err(|error| Status::internal(error.to_string()))?
+            hashed
+                .await
+                .map_err(|error| Status::internal(error.to_string()))?
         };
         Ok(Response::new(ClusterStatusResponse {
             cluster_name: self.cluster_name.clone(),

@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use libra_actors::lease::{DetectorHandle, Refusal, Renewal};
+use libra_actors::lease::{DetectorHandle, Observed, Refusal, Renewal};
 use libra_actors::ports::RenewError;
 use libra_proto::peer::leases_client::LeasesClient;
 use libra_proto::peer::leases_server::{Leases, LeasesServer};
@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status};
 
 use super::Peers;
 use super::calls::Caller;
+use crate::service::NodeWatch;
 
 /// What this node decides renewals by, if it leads; cheap to clone.
 #[derive(Debug, Clone)]
@@ -65,6 +66,12 @@ impl LeaseTerms {
                 reason: refusal.to_string(),
             }),
         }
+    }
+}
+
+impl NodeWatch for LeaseTerms {
+    fn observe(&self) -> Option<Vec<Observed>> {
+        self.detector()?.observe()
     }
 }
 

@@ -1,8 +1,9 @@
 //! A coordinator from start to stop: the one place that puts the parts together.
 //!
 //! - `listeners`: its sockets. `options`: what each part is set to.
-//! - `start`: from an open registry to a node that may serve.
+//! - `start`: from an open registry to a node that may serve. `leave`: the way back.
 
+mod leave;
 mod listeners;
 mod options;
 mod start;
@@ -40,8 +41,6 @@ use start::Start;
 
 /// How long actors may take to stop.
 const ACTORS_LIMIT: Duration = Duration::from_secs(5);
-/// How long calls of other nodes may take to end.
-const GRPC_LIMIT: Duration = Duration::from_secs(5);
 /// How often it is looked whether this node has been removed from its cluster.
 const MEMBERSHIP_EVERY: Duration = Duration::from_millis(500);
 
@@ -72,11 +71,11 @@ pub enum RunError {
     #[error("the registry did not start")]
     Registry(#[from] libra_raft::StartError),
     /// A node alone did not become ready.
-    #[error("{what}: not within {limit:?}: {reason}")]
+    #[error("still waiting after {limit:?} for {what}: {reason}")]
     NotReady {
         /// The limit.
         limit: Duration,
-        /// What it was at.
+        /// What it waited for.
         what: &'static str,
         /// What stood in the way last.
         reason: String,
@@ -144,12 +143,13 @@ async fn serve(
         .await
         .map_err(RunError::Results)?;
     let probes = Probes::start(config, &endpoints);
+    let terms = LeaseTerms::new(raft.handle());
     let service = Service::start(
         raft.handle(),
         results.clone(),
         live.clone(),
         probes.shown.clone(),
-        options::service(config, &endpoints, &probes),
+        options::service(config, &endpoints, &probes, &terms),
     );
     let registry = RaftRegistry::new(raft.handle(), node);
     let caller = Caller {
@@ -161,8 +161,8 @@ async fn serve(
         RegisteredNodes::new(raft.handle()),
     );
     results.join(peers.clone());
+    results.note_replicas(Arc::new(registry.clone()));
 
-    let terms = LeaseTerms::new(raft.handle());
     let identity = Identity::new(listeners.public_http, listeners.public_grpc, store_uuid);
     let closing = CancellationToken::new();
     let services = Services {
@@ -171,7 +171,7 @@ async fn serve(
         peer: PeerService::new(caller, results.clone(), live.clone(), closing.clone()),
         admin: AdminService::new(raft.handle(), registry.clone(), config.cluster.name.clone()),
     };
-    let mut grpc_server = grpc::start(listeners.grpc, services, closing.clone());
+    let grpc_server = grpc::start(listeners.grpc, services, closing.clone());
     let metrics = prometheus::Registry::new();
     let pool_metrics = PoolMetrics::new(&metrics, raft.handle());
     let (stop_http, http_server) = start_http(config, listeners.http, service.clone(), metrics);
@@ -186,28 +186,27 @@ async fn serve(
         identity: &identity,
     };
     let mut outcome = Ok(());
+    let mut running = None;
     if start.until(shutdown.as_mut()).await? {
         let mut upkeep = upkeep::start(service.clone(), registry.clone(), results.clone());
         upkeep.also(session_log.run());
         upkeep.also(peer::relay(peers.clone(), live.clone()));
+        upkeep.also(upkeep::repair(registry.clone(), peers.clone()));
         match pool_metrics {
             Ok(metrics) => upkeep.also(metrics.follow(raft.handle(), node)),
             Err(error) => tracing::error!(%error, "metrics of pools could not be registered"),
         }
-        let lease = match config.cluster.peers.is_empty() {
-            true => None,
-            false => Some(options::lease(config, Renewing {
-                handle: raft.handle(),
-                registry: registry.clone(),
-                peers: peers.clone(),
-                terms: terms.clone(),
-                identity: identity.clone(),
-                reachability: probes.reachability.clone(),
-                limit: config.cluster.lease,
-            })?),
+        let renewing = Renewing {
+            handle: raft.handle(),
+            registry: registry.clone(),
+            peers,
+            terms: terms.clone(),
+            identity: identity.clone(),
+            reachability: probes.reachability.clone(),
+            limit: config.cluster.lease,
         };
         let mut actors = Actors::start(NodeOptions {
-            registry: Arc::new(registry),
+            registry: Arc::new(registry.clone()),
             results: Arc::new(results),
             live: Arc::new(live),
             endpoints,
@@ -215,30 +214,42 @@ async fn serve(
             conf: DefaultConf::new(config.spark.conf.clone()),
             session: session::Options::default(),
             restart: Policy::default(),
-            lease,
+            lease: options::lease(config, renewing)?,
         })
         .await?;
         terms.count_with(actors.detector());
-        tracing::info!(node_id = node.0, http = identity.http, grpc = identity.grpc, "ready");
+        tracing::info!(
+            node_id = node.0,
+            http = identity.http,
+            grpc = identity.grpc,
+            "ready"
+        );
         outcome = tokio::select! {
             () = shutdown => Ok(()),
             _ = actors.ended() => Err(RunError::ActorsGaveUp),
             error = removed(raft) => Err(error.into()),
         };
-        tracing::info!("stopping");
-        service.drain();
+        running = Some((upkeep, actors));
+    }
+    tracing::info!("stopping");
+    service.drain();
+    if let Some((_, actors)) = &running
+        && outcome.is_ok()
+        && !config.cluster.peers.is_empty()
+    {
+        leave::leave(&raft.handle(), &registry, &identity, actors).await;
+    }
+    stop_http.send_replace(true);
+    // The server ends by its own grace; a panic in it has been logged where it happened.
+    let _ = http_server.await;
+    if let Some((upkeep, actors)) = running {
+        drop(upkeep);
         if outcome.is_ok() {
             actors.stop(ACTORS_LIMIT).await;
         }
     }
-    service.drain();
-    stop_http.send_replace(true);
-    // The server ends by its own grace; a panic in it has been logged where it happened.
-    let _ = http_server.await;
     closing.cancel();
-    if tokio::time::timeout(GRPC_LIMIT, &mut grpc_server).await.is_err() {
-        grpc_server.abort();
-    }
+    grpc::end(grpc_server).await;
     outcome
 }
 

@@ -10,6 +10,7 @@ use super::listeners::Listeners;
 use crate::adapters::{RaftLease, Renewing};
 use crate::config::Config;
 use crate::http::HttpOptions;
+use crate::peer::LeaseTerms;
 use crate::results::{Limits, StoreOptions};
 use crate::service::ServiceOptions;
 use crate::upkeep::Probes;
@@ -31,18 +32,21 @@ pub(super) fn raft(config: &Config, listeners: &Listeners) -> libra_raft::Option
     options
 }
 
-/// How this node, which has peers, holds its sessions.
-pub(super) fn lease(config: &Config, with: Renewing) -> Result<lease::Setup, RunError> {
+/// How this node holds its sessions; alone it needs no lease.
+pub(super) fn lease(config: &Config, with: Renewing) -> Result<Option<lease::Setup>, RunError> {
+    if config.cluster.peers.is_empty() {
+        return Ok(None);
+    }
     let opened = RaftLease::open(with, &config.node.data_dir).map_err(RunError::Lease)?;
     let length = config.cluster.lease;
-    Ok(lease::Setup {
+    Ok(Some(lease::Setup {
         port: Arc::new(opened),
         options: lease::Options {
             length,
             margin: length / 6,
             ..lease::Options::default()
         },
-    })
+    }))
 }
 
 pub(super) fn results(config: &Config, store_uuid: String) -> StoreOptions {
@@ -57,13 +61,19 @@ pub(super) fn results(config: &Config, store_uuid: String) -> StoreOptions {
     }
 }
 
-pub(super) fn service(config: &Config, endpoints: &[Endpoint], probes: &Probes) -> ServiceOptions {
+pub(super) fn service(
+    config: &Config,
+    endpoints: &[Endpoint],
+    probes: &Probes,
+    terms: &LeaseTerms,
+) -> ServiceOptions {
     let names = endpoints
         .iter()
         .map(|endpoint| endpoint.name().to_owned())
         .collect();
     let mut options = ServiceOptions::new(config.node.id, config.cluster.name.clone(), names);
     options.reachability = probes.reachability.clone();
+    options.watch = Some(Arc::new(terms.clone()));
     options.code_bytes = config.limits.code_bytes;
     // A long poll is a request in work, an event stream is an open stream: these are the limits.
     let (requests, streams) = (

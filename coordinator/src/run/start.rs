@@ -20,7 +20,8 @@ use crate::upkeep::Probes;
 
 /// How long a node alone may take to catch up with its own log.
 const ALONE_LIMIT: Duration = Duration::from_secs(60);
-/// How often a node with peers says what it waits for.
+/// When a node says for the first time what it waits for, and how often from then on.
+const SAY_FIRST: Duration = Duration::from_secs(1);
 const SAY_EVERY: Duration = Duration::from_secs(10);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -38,7 +39,7 @@ impl Patience {
         Self {
             what,
             ends: config.cluster.peers.is_empty().then(|| now + ALONE_LIMIT),
-            say_at: now + SAY_EVERY,
+            say_at: now + SAY_FIRST,
         }
     }
 
@@ -53,7 +54,7 @@ impl Patience {
             });
         }
         if self.say_at <= now {
-            tracing::warn!(what = self.what, %reason, "waiting");
+            tracing::warn!(%reason, "waiting for {}", self.what);
             self.say_at = now + SAY_EVERY;
         }
         sleep(PAUSE).await;
@@ -73,10 +74,7 @@ pub(super) struct Start<'a> {
 
 impl Start<'_> {
     /// Comes to where actors may be started; false if `shutdown` came first.
-    pub(super) async fn until(
-        self,
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<bool, RunError> {
+    pub(super) async fn until(self, shutdown: impl Future<Output = ()>) -> Result<bool, RunError> {
         tokio::select! {
             started = self.run() => started.map(|()| true),
             () = shutdown => Ok(false),
@@ -91,9 +89,9 @@ impl Start<'_> {
     }
 
     async fn formed(&self) -> Result<(), RunError> {
-        let mut patience = Patience::new("being in the cluster", self.config);
+        let mut patience = Patience::new("the cluster to take this node in", self.config);
         loop {
-            match self.raft.formed(SAY_EVERY).await {
+            match self.raft.formed(SAY_FIRST).await {
                 Ok(()) => return Ok(()),
                 Err(error @ FormError::TimedOut { .. }) => patience.pause(&error).await?,
                 Err(
@@ -108,7 +106,7 @@ impl Start<'_> {
     /// Waits until this node has applied all that was ever acknowledged: actors that looked earlier
     /// could take an old `running` statement for a new one.
     async fn caught_up(&self, handle: &Handle) -> Result<(), RunError> {
-        let mut patience = Patience::new("catching up with the registry", self.config);
+        let mut patience = Patience::new("the registry to catch up", self.config);
         while let Err(error) = handle.read_index().await {
             patience.pause(&error).await?;
         }
@@ -116,7 +114,7 @@ impl Start<'_> {
     }
 
     async fn registered(&self) -> Result<(), RunError> {
-        let mut patience = Patience::new("registering", self.config);
+        let mut patience = Patience::new("this node to be registered", self.config);
         loop {
             match bootstrap::register(self.registry, self.config, self.identity).await {
                 Err(error @ BootstrapError::Unknown { .. }) => patience.pause(&error).await?,
@@ -135,7 +133,7 @@ impl Start<'_> {
         }
         let endpoint = self.service.next_endpoint();
         let endpoint = endpoint.map_err(|_| RunError::NoEndpoint)?;
-        let mut patience = Patience::new("making the shared session", self.config);
+        let mut patience = Patience::new("the shared session to be made", self.config);
         loop {
             match bootstrap::ensure_shared_session(self.registry, &endpoint).await {
                 Err(error @ BootstrapError::Unknown { .. }) => patience.pause(&error).await?,

@@ -1,12 +1,20 @@
 //! The cluster as this node sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
+use libra_actors::lease::{Liveness, Observed};
 use libra_proto::registry::{NodeRecord, NodeState as RecordedState};
 use libra_proto::types::NodeId;
 
 use super::{ComponentHealth, Service};
 use crate::clock::now_ms;
+
+/// Who watches the other nodes.
+pub trait NodeWatch: Debug + Send + Sync + 'static {
+    /// What is known of each node; `None` on a node that does not lead.
+    fn observe(&self) -> Option<Vec<Observed>>;
+}
 
 /// The cluster.
 #[derive(Debug, Clone)]
@@ -91,6 +99,7 @@ impl Service {
             };
             registry.nodes().map(|n| (n.clone(), live(n))).collect()
         });
+        let observed = self.observed();
         let nodes = records.into_iter().map(|(record, sessions)| {
             let this = record.node_id == status.node_id.0;
             let id = NodeId(record.node_id);
@@ -103,13 +112,9 @@ impl Service {
             };
             NodeSnapshot {
                 role,
-                state: self.state_of(&record, this),
+                state: self.state_of(&record, this, observed.get(&id)),
                 sessions,
-                last_seen_ms: if this || role == NodeRole::Leader {
-                    now_ms()
-                } else {
-                    record.registered_at_ms
-                },
+                last_seen_ms: last_seen(&record, this, observed.get(&id)),
                 record,
             }
         });
@@ -121,14 +126,27 @@ impl Service {
         }
     }
 
-    /// What the registry holds, and what this node knows of itself.
-    fn state_of(&self, record: &NodeRecord, this: bool) -> NodeState {
+    /// What this node knows of the others, if it leads.
+    fn observed(&self) -> BTreeMap<NodeId, Observed> {
+        let watch = self.inner.options.watch.as_ref();
+        let observed = watch.and_then(|watch| watch.observe()).unwrap_or_default();
+        observed
+            .into_iter()
+            .map(|node| (node.node_id, node))
+            .collect()
+    }
+
+    /// What the registry holds, what this node knows of itself, and a leader of the others.
+    fn state_of(&self, record: &NodeRecord, this: bool, observed: Option<&Observed>) -> NodeState {
         match record.state() {
             RecordedState::Down => NodeState::Down,
             RecordedState::Draining => NodeState::Draining,
             RecordedState::Up | RecordedState::Unspecified => {
+                let liveness = observed.map(|node| node.state);
                 if this && self.inner.draining.is_cancelled() {
                     NodeState::Draining
+                } else if matches!(liveness, Some(Liveness::Suspect | Liveness::Down)) {
+                    NodeState::Suspect
                 } else {
                     NodeState::Up
                 }
@@ -173,5 +191,19 @@ impl Service {
             Some(failure) => health.with("failure", failure),
             None => health,
         }
+    }
+}
+
+/// When the node was last heard of, as far as this node knows: a leader hears of all.
+fn last_seen(record: &NodeRecord, this: bool, observed: Option<&Observed>) -> u64 {
+    if this {
+        return now_ms();
+    }
+    match observed {
+        Some(node) => {
+            let ago = u64::try_from(node.heard_ago.as_millis()).unwrap_or(u64::MAX);
+            now_ms().saturating_sub(ago)
+        }
+        None => record.state_since_ms.max(record.registered_at_ms),
     }
 }

@@ -16,6 +16,9 @@ use crate::clock::now_ms;
 // Looked at again so often while there is no leader; an election takes ten times as long.
 const RETRY_EVERY: Duration = Duration::from_millis(25);
 
+// The registry says by itself what it knows of a proposal when its time is over.
+const GRACE: Duration = Duration::from_millis(100);
+
 // A request whose body took long to arrive still gets this much for the registry.
 const LEAST_PATIENCE: Duration = Duration::from_millis(250);
 
@@ -102,8 +105,8 @@ impl Service {
         let mut in_doubt = false;
         let mut disk_full = false;
         let command = self.command(kind);
-        let attempt = || self.inner.raft.propose(command.clone());
-        let answered = repeat_until(until, attempt, |error: &ProposeError| {
+        let attempt = || self.inner.raft.propose_by(command.clone(), until);
+        let answered = repeat_until(until + GRACE, attempt, |error: &ProposeError| {
             disk_full = matches!(error, ProposeError::DiskFull { .. });
             match error.outcome() {
                 Outcome::Rejected => false,

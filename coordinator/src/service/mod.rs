@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use canonical::body_hash;
-pub use cluster::{ClusterSnapshot, NodeLoad, NodeRole, NodeSnapshot, NodeState};
+pub use cluster::{ClusterSnapshot, NodeLoad, NodeRole, NodeSnapshot, NodeState, NodeWatch};
 pub use conf::is_fixed_conf;
 pub use consensus::{Consistency, Patience};
 pub use endpoints::Reachability;

@@ -1,10 +1,11 @@
 //! What the service may be set to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use libra_proto::types::NodeId;
 
-use super::Reachability;
+use super::{NodeWatch, Reachability};
 
 /// How the service of a node works.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct ServiceOptions {
     pub endpoints: Vec<String>,
     /// Which of them take connections.
     pub reachability: Reachability,
+    /// Who watches the other nodes, while this one leads.
+    pub watch: Option<Arc<dyn NodeWatch>>,
     /// The longest statement text, in bytes (`libra.limits.code-bytes`).
     pub code_bytes: usize,
     /// Idle timeout of a session that does not say its own; zero = never.
@@ -35,6 +38,7 @@ impl ServiceOptions {
             node_id,
             cluster_name: cluster_name.into(),
             reachability: Reachability::new(endpoints.iter().cloned()),
+            watch: None,
             endpoints,
             code_bytes: 256 << 10,
             session_timeout: Duration::from_secs(30 * 60),

@@ -60,6 +60,9 @@ mod tests {
             .map(str::to_owned)
             .collect();
         shown.sort();
-        assert_eq!(shown, ["info", "openraft=error", "ractor=warn", "sled=warn"]);
+        assert_eq!(
+            shown,
+            ["info", "openraft=error", "ractor=warn", "sled=warn"]
+        );
     }
 }

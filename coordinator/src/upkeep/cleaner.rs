@@ -1,4 +1,5 @@
-//! Removes result files whose statement the registry no longer has.
+//! Removes result files whose statement the registry no longer has, and of ended statements those
+//! that are not the result.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -40,11 +41,16 @@ async fn clean(registry: &RaftRegistry, results: &ResultStore) -> Result<usize, 
         .await
         .map_err(|error| error.to_string())?;
     let mut removed = 0;
-    for job in jobs.into_iter().filter(|job| !registry.knows(*job)) {
-        removed += results
-            .remove(job)
-            .await
-            .map_err(|error| error.to_string())?;
+    for job in jobs {
+        let outcome = if !registry.knows(job) {
+            results.remove(job).await
+        } else if let Some(epoch) = registry.result_epoch(job) {
+            // Of owners that did not come to its end.
+            results.remove_other_epochs(job, epoch).await
+        } else {
+            continue;
+        };
+        removed += outcome.map_err(|error| error.to_string())?;
     }
     Ok(removed)
 }

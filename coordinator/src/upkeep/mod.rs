@@ -5,6 +5,7 @@
 
 mod cleaner;
 mod probes;
+mod repair;
 mod session_log;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::results::ResultStore;
 use crate::service::Service;
 
 pub(crate) use probes::Probes;
+pub(crate) use repair::run as repair;
 pub(crate) use session_log::SessionLog;
 
 /// How often the shared session is looked at.
@@ -35,11 +37,7 @@ impl Upkeep {
 }
 
 /// Starts the upkeep.
-pub(crate) fn start(
-    service: Service,
-    registry: RaftRegistry,
-    results: ResultStore,
-) -> Upkeep {
+pub(crate) fn start(service: Service, registry: RaftRegistry, results: ResultStore) -> Upkeep {
     let mut tasks = JoinSet::new();
     tasks.spawn(cleaner::run(registry.clone(), results));
     if registry.settings().map(|settings| settings.mode()) == Some(Mode::Shared) {

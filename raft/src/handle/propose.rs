@@ -28,10 +28,26 @@ impl Handle {
     /// # Cancel safety
     /// When the future is dropped the outcome is unknown: the command may be applied yet.
     pub async fn propose(&self, command: Command) -> Result<Applied, ProposeError> {
+        let deadline = Instant::now() + self.inner.limit;
+        self.propose_by(command, deadline).await
+    }
+
+    /// As [`Handle::propose`], until `deadline`: an outcome is called unknown only if the command
+    /// was sent, which whoever just drops the future cannot tell.
+    ///
+    /// # Errors
+    /// As [`Handle::propose`].
+    ///
+    /// # Cancel safety
+    /// As [`Handle::propose`].
+    pub async fn propose_by(
+        &self,
+        command: Command,
+        deadline: Instant,
+    ) -> Result<Applied, ProposeError> {
         let inner = &*self.inner;
         inner.check_acceptable(&command)?;
         let command = Arc::new(command);
-        let deadline = Instant::now() + inner.limit;
         loop {
             let leader = inner.other_leader();
             let attempt = match leader {

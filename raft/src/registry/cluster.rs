@@ -3,12 +3,27 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use libra_proto::registry::{Applied, Holder, NodeRecord, NodeState, StatementRecord, Unreachable};
+use libra_proto::registry::{
+    Applied, Holder, NodeRecord, NodeState, ResultManifest, StatementRecord, Unreachable,
+};
 use libra_proto::types::{JobId, NodeId};
 
 use super::copies::{self, Seat};
 use super::placement::{self, Load};
 use super::state::Registry;
+
+/// A result on fewer nodes than it should be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnderCopied {
+    /// Whose it is.
+    pub job: JobId,
+    /// What is held of it, by whom.
+    pub manifest: ResultManifest,
+    /// The holders that can be asked.
+    pub within_reach: Vec<NodeId>,
+    /// Who is to hold it too.
+    pub target: NodeId,
+}
 
 impl Registry {
     /// All nodes that registered and were not removed, by id.
@@ -58,6 +73,37 @@ impl Registry {
     pub fn is_within_reach(&self, holder: &Holder) -> bool {
         self.node(NodeId(holder.node_id))
             .is_some_and(|node| node.store_uuid == holder.store_uuid && node.state().is_working())
+    }
+
+    /// Results that are on fewer nodes than they should and could be, each with the node that is to
+    /// hold it too; `most` of them, in order of acceptance. One that no node has is left out.
+    #[must_use]
+    pub fn under_copied(&self, most: usize) -> Vec<UnderCopied> {
+        let up: Vec<u64> = self.up_nodes().map(|node| node.node_id).collect();
+        let wanted = self.copies_wanted().min(up.len());
+        let statements = self.records.statements.iter();
+        let ended = statements.filter(|(_, statement)| statement.state().has_ended());
+        let found = ended.filter_map(|(job, statement)| {
+            let manifest = statement.result.as_ref()?;
+            let holders = manifest.holders.iter();
+            let within_reach: Vec<NodeId> = holders
+                .filter(|holder| self.is_within_reach(holder))
+                .map(|holder| NodeId(holder.node_id))
+                .collect();
+            if within_reach.is_empty() || within_reach.len() >= wanted {
+                return None;
+            }
+            let free = |node: &&u64| !within_reach.contains(&NodeId(**node));
+            let free: Vec<u64> = up.iter().filter(free).copied().collect();
+            let turn = usize::try_from(job.0).unwrap_or_default() % free.len().max(1);
+            Some(UnderCopied {
+                job: *job,
+                target: NodeId(*free.get(turn)?),
+                manifest: manifest.clone(),
+                within_reach,
+            })
+        });
+        found.take(most).collect()
     }
 
     /// On how many nodes each result is to be, from 1.

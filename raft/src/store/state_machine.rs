@@ -90,10 +90,11 @@ impl StateMachine {
         }
     }
 
-    /// Applies a batch under one lock, publishes what it changed, then answers.
-    fn apply_batch(&mut self, batch: Vec<EntryResponder>) {
+    /// Applies a batch under one lock, publishes what it changed, then answers. Fails at a command
+    /// that this build cannot apply as the others do: going on would be another registry.
+    fn apply_batch(&mut self, batch: Vec<EntryResponder>) -> io::Result<()> {
         let Some(last) = batch.last().map(|(entry, _)| entry.log_id) else {
-            return;
+            return Ok(());
         };
         let mut changes = Vec::new();
         let mut answers = Vec::with_capacity(batch.len());
@@ -102,6 +103,10 @@ impl StateMachine {
                 let (term, index) = (*entry.log_id.leader_id, entry.log_id.index);
                 let applied = match entry.payload {
                     EntryPayload::Normal(proposal) => {
+                        if registry.is_beyond(&proposal.0) {
+                            let reason = "the cluster uses forms that this Libra does not know";
+                            return Err(io::Error::other(reason));
+                        }
                         Some(registry.apply(index, term, &proposal.0, &mut changes))
                     }
                     EntryPayload::Blank => {
@@ -116,13 +121,15 @@ impl StateMachine {
                 };
                 answers.extend(responder.map(|responder| (responder, applied)));
             }
-        });
+            Ok(())
+        })?;
         self.last_applied = Some(last);
         self.shared.publisher.changes(changes, last.index);
         self.shared.applied.send_replace(last.index + 1);
         for (responder, applied) in answers {
             responder.send(applied.map(Box::new));
         }
+        Ok(())
     }
 
     fn meta(&self) -> SnapshotMeta {
@@ -149,11 +156,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         while let Some(entry) = entries.try_next().await? {
             batch.push(entry);
             if batch.len() == BATCH {
-                self.apply_batch(std::mem::take(&mut batch));
+                self.apply_batch(std::mem::take(&mut batch))?;
             }
         }
-        self.apply_batch(batch);
-        Ok(())
+        self.apply_batch(batch)
     }
 
     async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<SnapshotBuilder> {

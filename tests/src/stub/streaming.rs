@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::Stream;
 use libra_proto::spark::ExecutePlanResponse;
+use libra_proto::spark::execute_plan_response::execution_progress::StageInfo;
 use libra_proto::spark::execute_plan_response::{
     ArrowBatch, ExecutionProgress, ResponseType, ResultComplete,
 };
@@ -97,7 +98,7 @@ impl Responses {
                 schema = script.result().map(super::rows::Table::spark_schema);
                 None
             }
-            Kind::Progress => Some(ResponseType::ExecutionProgress(ExecutionProgress::default())),
+            Kind::Progress(done) => Some(ResponseType::ExecutionProgress(progress(done))),
             Kind::Batch(index) => Some(ResponseType::ArrowBatch(self.batch(index)?)),
             Kind::Metrics => None,
             Kind::Complete => Some(ResponseType::ResultComplete(ResultComplete {})),
@@ -125,6 +126,20 @@ impl Responses {
             chunk_index: None,
             num_chunks_in_batch: None,
         })
+    }
+}
+
+/// One stage, of which one more task is under way.
+fn progress(done: usize) -> ExecutionProgress {
+    let done = i64::try_from(done).unwrap_or(i64::MAX - 1);
+    let stage = StageInfo {
+        num_tasks: done + 1,
+        num_completed_tasks: done,
+        ..StageInfo::default()
+    };
+    ExecutionProgress {
+        stages: vec![stage],
+        num_inflight_tasks: 1,
     }
 }
 

@@ -96,7 +96,7 @@ impl Operation {
             self.has_schema = true;
             self.push(Kind::Schema, 64);
             if progress {
-                self.push(Kind::Progress, 16);
+                self.push(Kind::Progress(self.produced.len()), 16);
             }
         }
         let elapsed = now.saturating_sub(self.started);
@@ -109,7 +109,7 @@ impl Operation {
     /// Reports progress to a reader that has read everything and waits.
     pub(super) fn report_progress_at(&mut self, index: usize) {
         if self.ended.is_none() && index == self.produced.len() {
-            self.push(Kind::Progress, 16);
+            self.push(Kind::Progress(index), 16);
         }
     }
 

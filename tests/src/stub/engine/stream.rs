@@ -16,8 +16,8 @@ pub struct StreamId(pub(super) u64);
 pub enum Kind {
     /// The result's schema.
     Schema,
-    /// A progress report.
-    Progress,
+    /// A progress report: so many tasks are done.
+    Progress(usize),
     /// The batch of that number.
     Batch(usize),
     /// Metrics, which Libra's subset of the protocol does not show.

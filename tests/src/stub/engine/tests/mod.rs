@@ -233,7 +233,7 @@ fn the_ledger_knows_when_a_statement_ended_even_if_nobody_looked() {
     let sql = "/* stub: rows=30 batch_rows=10 delay_ms=100 batch_delay_ms=50 */ SELECT 1";
     let attached = engine.execute(1_000, request(OPERATION, sql)).unwrap();
     let (kinds, _) = read(&mut engine, 1_149, attached.stream);
-    assert_eq!(kinds, [Kind::Schema, Kind::Progress, Kind::Batch(0)]);
+    assert_eq!(kinds, [Kind::Schema, Kind::Progress(1), Kind::Batch(0)]);
     let (kinds, end) = read(&mut engine, 9_000, attached.stream);
     assert_eq!(
         kinds,
