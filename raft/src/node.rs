@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{FatalError, FormError, StartError};
 use crate::formation::{self, Former};
-use crate::handle::{Handle, Inner, ReadQueue, serve_reads, watch_leadership};
+use crate::handle::{Handle, Heard, Inner, ReadQueue, serve_reads, watch_leadership};
 use crate::membership;
 use crate::metrics::{Formation, failure};
 use crate::network::client::Network;
@@ -144,6 +144,7 @@ impl Node {
             formation: watch::Sender::new(formation::beginning(&options, had_log)),
             peers_hash: formation::peers_hash(&options),
             had_log,
+            heard: Arc::new(Heard::never()),
             stopping: watch::Sender::new(false),
             limit: options.propose_timeout,
             lease: options.election_max,

@@ -51,7 +51,7 @@ fn tell(inner: &Inner, term: Option<u64>) {
 }
 
 /// The term that a node leads with a quorum behind it.
-fn led_term(metrics: &RaftMetrics, lease: Duration) -> Option<u64> {
+pub(super) fn led_term(metrics: &RaftMetrics, lease: Duration) -> Option<u64> {
     let leads = metrics.state == ServerState::Leader
         && metrics.current_leader == Some(metrics.id)
         && metrics.running_state.is_ok();

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** nothing is answered that is not applied here, and no wait is without a limit.
 
+mod heard;
 mod leadership;
 mod members;
 mod propose;
@@ -28,6 +29,8 @@ use crate::store::state_machine::Shared;
 use crate::store::stats::LogStats;
 use crate::type_config::{ForwardToLeader, LogId, Raft, RaftMetrics};
 
+pub(crate) use heard::Heard;
+use leadership::led_term;
 pub(crate) use leadership::watch_leadership;
 pub(crate) use members::Change;
 pub(crate) use read::{ReadQueue, serve_reads};
@@ -57,6 +60,7 @@ pub(crate) struct Inner {
     /// Its log was not empty when it was opened.
     pub(crate) had_log: bool,
     pub(crate) stopping: watch::Sender<bool>,
+    pub(crate) heard: Arc<Heard>,
     pub(crate) limit: Duration,
     /// The longest time without a leader before an election, and the leader's lease.
     pub(crate) lease: Duration,
@@ -92,10 +96,24 @@ impl Inner {
         self.peers.me.node_id
     }
 
-    /// Whom this node takes for the leader.
-    pub(crate) fn leader(&self) -> Option<NodeId> {
+    /// Whom openraft names as the leader, heard or not.
+    fn named_leader(&self) -> Option<NodeId> {
         let metrics = self.raft.metrics();
         metrics.borrow_watched().current_leader.map(NodeId)
+    }
+
+    /// Whom this node takes for the leader: itself while a quorum answers it, another while that is
+    /// heard.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let leader = metrics.current_leader.map(NodeId)?;
+        let is_there = if leader == self.me() {
+            led_term(&metrics, self.lease).is_some()
+        } else {
+            self.heard.within(self.lease * 2)
+        };
+        is_there.then_some(leader)
     }
 
     /// The leader, if it is another node.
@@ -195,7 +213,7 @@ impl Handle {
         let index = |id: Option<LogId>| id.map_or(0, |id| id.index);
         Status {
             node_id: NodeId(metrics.id),
-            leader: metrics.current_leader.map(NodeId),
+            leader: inner.leader(),
             term: metrics.current_term,
             role: metrics.state.into(),
             last_log_index: metrics.last_log_index.unwrap_or(0),

@@ -140,15 +140,24 @@ impl Inner {
     }
 
     fn leads(&self) -> bool {
-        self.leader() == Some(self.me())
+        self.named_leader() == Some(self.me())
     }
 
-    /// One attempt to write as the leader.
+    /// Whether it leads, and no quorum has answered it within its lease.
+    fn is_alone(&self) -> bool {
+        self.leads() && self.leader().is_none()
+    }
+
+    /// One attempt to write as the leader. Without a quorum behind it nothing is appended: it would
+    /// not be known for long what becomes of it.
     async fn write(
         &self,
         command: &Arc<Command>,
         deadline: Instant,
     ) -> Result<Attempt<Written>, ProposeError> {
+        if self.is_alone() {
+            return Ok(Attempt::NotLeading(None));
+        }
         // openraft's futures are large, and callers keep this one in theirs.
         let attempt = Box::pin(self.raft.client_write(Proposal(Arc::clone(command))));
         match timeout_at(deadline, attempt).await {

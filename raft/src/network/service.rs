@@ -15,6 +15,7 @@ use libra_proto::raft::raft_server::{Raft as RaftRpc, RaftServer};
 use libra_proto::registry::Command;
 use libra_proto::types::NodeId;
 use openraft::errors::RaftError;
+use openraft::raft::StreamAppendError;
 use prost::Message;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ use super::wire::{append_from, appended_to, transfer_from, vote_request_from, vo
 use crate::error::{ProposeError, ReadError};
 use crate::handle::{Attempt, Change, Inner};
 use crate::store::codec::vote_to_disk;
-use crate::type_config::Raft;
+use crate::type_config::{Raft, StreamAppendResult};
 
 /// What a node answers other nodes with; see [`crate::Node::service`].
 pub type RaftService = RaftServer<Service>;
@@ -107,6 +108,7 @@ async fn take_entries(
     };
     let inner = service.addressed(first.envelope.as_ref())?;
     let raft = inner.raft.clone();
+    let heard = Arc::clone(&inner.heard);
     let mut stopping = inner.stopping.subscribe();
     drop(inner);
     let first = futures::stream::once(async { Ok(first) });
@@ -129,13 +131,26 @@ async fn take_entries(
             _stopped = stopping.wait_for(|stopping| *stopping) => None,
         };
         let answer = match result {
-            Some(Ok(result)) => Ok(appended_to(&result)),
+            Some(Ok(result)) => {
+                if is_of_the_leader(&result) {
+                    heard.note();
+                }
+                Ok(appended_to(&result))
+            }
             Some(Err(fatal)) => Err(Status::unavailable(fatal.to_string())),
             None => return Ok(()),
         };
         if answers.send(answer).await.is_err() {
             return Ok(());
         }
+    }
+}
+
+/// Whether it was the leader's request, whatever came of it.
+fn is_of_the_leader(result: &StreamAppendResult) -> bool {
+    match result {
+        Ok(_) | Err(StreamAppendError::Conflict(_)) => true,
+        Err(StreamAppendError::HigherVote(_)) => false,
     }
 }
 

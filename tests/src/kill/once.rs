@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::targets::Targets;
-use crate::harness::{Api, Marker, PageView, Reply, State, Statement, Submit};
+use crate::harness::{Api, Marker, PageView, Reply, State, Statement, Submit, until};
 
 /// Longer than a request may take by the contract.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -42,6 +42,8 @@ pub struct Tally {
     pub wrong: Vec<String>,
     /// What each request took with its second try, in the order of their ends.
     pub took: Vec<Duration>,
+    /// Statements that each client has ended, well or not.
+    ended: Vec<usize>,
 }
 
 impl Tally {
@@ -66,11 +68,15 @@ impl Once {
     #[must_use]
     pub fn begin(apis: &[Api], clients: usize, own_sessions: bool) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let tally = Arc::<Mutex<Tally>>::default();
+        let tally = Arc::new(Mutex::new(Tally {
+            ended: vec![0; clients],
+            ..Tally::default()
+        }));
         let targets = Targets::all(apis);
         let mut running = JoinSet::new();
         for number in 1..=clients {
             let client = Client {
+                number,
                 targets: targets.beginning_at(number),
                 session: if own_sessions {
                     format!("client-{number}")
@@ -95,6 +101,24 @@ impl Once {
         locked(&self.tally).clone()
     }
 
+    /// Waits until each of them has ended two more statements: the second was begun after the call,
+    /// so that nothing is under way any more that has met what was done before it. Whoever does
+    /// one harm after the other waits so in between: a second try is good for one.
+    ///
+    /// # Errors
+    /// When that takes longer than `limit`.
+    pub async fn come_round(&self, limit: Duration) -> Result<()> {
+        let before = self.so_far().ended;
+        until("all clients to come round", limit, || async {
+            let now = self.so_far().ended;
+            Ok(now
+                .iter()
+                .zip(&before)
+                .all(|(now, before)| *now >= before + 2))
+        })
+        .await
+    }
+
     /// Lets them finish their last statement, and says what they met.
     ///
     /// # Errors
@@ -112,6 +136,8 @@ fn locked(tally: &Mutex<Tally>) -> std::sync::MutexGuard<'_, Tally> {
 }
 
 struct Client {
+    /// From 1.
+    number: usize,
     targets: Targets,
     session: String,
     tally: Arc<Mutex<Tally>>,
@@ -121,12 +147,15 @@ struct Client {
 impl Client {
     async fn run(self) {
         while !*self.stop.borrow() {
-            match self.statement().await {
+            let outcome = self.statement().await;
+            let mut tally = locked(&self.tally);
+            match outcome {
                 // It is counted as a failed request.
                 None => {}
-                Some(Ok(())) => locked(&self.tally).succeeded += 1,
-                Some(Err(wrong)) => keep(&mut locked(&self.tally).wrong, wrong),
+                Some(Ok(())) => tally.succeeded += 1,
+                Some(Err(wrong)) => keep(&mut tally.wrong, wrong),
             }
+            tally.ended[self.number - 1] += 1;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use libra_tests::harness::{Marker, Statement, Submit, until};
+use libra_tests::harness::{Marker, Statement, Submit};
 use libra_tests::kill::Once;
 use reqwest::Method;
 
@@ -17,11 +17,7 @@ async fn a_client_that_retries_once_sees_no_error_when_nodes_are_killed() -> Res
     let mut cluster = three(&stub).isolated(CLIENTS).start().await?;
     let load = Once::begin(&cluster.apis(), CLIENTS, true);
     for turn in 0..repeats(3)? {
-        let before = load.so_far().succeeded;
-        until("some load", SOON, || async {
-            Ok(load.so_far().succeeded > before + CLIENTS)
-        })
-        .await?;
+        load.come_round(SOON).await?;
         let leader = cluster.leader().await?;
         let victim = if turn % 2 == 0 {
             leader
@@ -29,11 +25,7 @@ async fn a_client_that_retries_once_sees_no_error_when_nodes_are_killed() -> Res
             cluster.others(leader)[0]
         };
         cluster.kill9(victim)?;
-        let before = load.so_far().succeeded;
-        until("load on two nodes", SOON, || async {
-            Ok(load.so_far().succeeded > before + CLIENTS)
-        })
-        .await?;
+        load.come_round(SOON).await?;
         cluster.restart(victim).await?;
     }
     let met = load.finish().await?;

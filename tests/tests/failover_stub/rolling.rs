@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use libra_tests::harness::until;
 use libra_tests::kill::Once;
 
 use super::{SOON, begun, ends_well, nothing_ran_twice, sql, stub, three};
@@ -29,21 +28,13 @@ async fn a_rolling_restart_fails_no_request_twice_and_no_statement() -> Result<(
     }
     let load = Once::begin(&cluster.apis(), CLIENTS, true);
     for id in cluster.ids() {
-        let before = load.so_far().succeeded;
-        until("some load", SOON, || async {
-            Ok(load.so_far().succeeded > before + CLIENTS)
-        })
-        .await?;
+        load.come_round(SOON).await?;
         let asked = Instant::now();
         let status = cluster.term(id).await?;
         println!("node {id} left with {status} after {:.2?}", asked.elapsed());
         ensure!(status.success(), "{status}");
         ensure!(asked.elapsed() < LEAVES_WITHIN);
-        let before = load.so_far().succeeded;
-        until("load on two nodes", SOON, || async {
-            Ok(load.so_far().succeeded > before + CLIENTS)
-        })
-        .await?;
+        load.come_round(SOON).await?;
         cluster.restart(id).await?;
     }
     let met = load.finish().await?;

@@ -1,7 +1,7 @@
 //! One node after another is stopped with SIGTERM and started again, while clients work.
 
 use anyhow::{Result, ensure};
-use libra_tests::harness::{Marker, SharedSpark, Submit, until};
+use libra_tests::harness::{Marker, SharedSpark, Submit};
 use libra_tests::kill::Once;
 
 use super::{SOON, succeeded, three};
@@ -27,11 +27,7 @@ async fn real_a_rolling_restart_fails_no_request_twice_and_no_statement() -> Res
     let load = Once::begin(&cluster.apis(), CLIENTS, true);
     for id in cluster.ids() {
         for restarts in [true, false] {
-            let before = load.so_far().succeeded;
-            until("some load", SOON, || async {
-                Ok(load.so_far().succeeded > before + CLIENTS)
-            })
-            .await?;
+            load.come_round(SOON).await?;
             if restarts {
                 let status = cluster.term(id).await?;
                 ensure!(status.success(), "{status}");
