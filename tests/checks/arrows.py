@@ -38,10 +38,14 @@ PURE = [
     "actors/src/fair/**/*.rs",
     "actors/src/scheduler/arbiter/round.rs",
     "actors/src/supervisor/restart.rs",
-    "actors/src/statement/machine.rs",
+    "actors/src/supervisor/roster.rs",
+    "actors/src/lease/clocks.rs",
+    "actors/src/lease/owner.rs",
+    "actors/src/statement/machine/*.rs",
     "coordinator/src/cli/top/screen.rs",
     "coordinator/src/pool_metrics/tally.rs",
     "proto/src/types/**/*.rs",
+    "raft/src/formation/decide.rs",
     "raft/src/registry/**/*.rs",
 ]
 MUST_EXIST = ["actors/src/fair", "raft/src/registry"]
