@@ -5,6 +5,7 @@
 //! **Invariant:** nothing here names openraft, sled, axum or a file.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -87,6 +88,13 @@ pub trait RegistryPort: Send + Sync + 'static {
     /// that term, `None` as soon as it knows that it does not lead. Closed when the registry has
     /// stopped.
     fn leadership(&self) -> watch::Receiver<Option<u64>>;
+
+    /// Who led before this node, which leads `term`, and for how long that node surely has had no
+    /// quorum; `None` where that cannot be concluded.
+    fn predecessor(&self, term: u64) -> Option<(NodeId, Duration)> {
+        let _ = term;
+        None
+    }
 
     /// Subscribes to changes from now on.
     fn subscribe(&self) -> Box<dyn ChangeFeed>;

@@ -23,7 +23,7 @@ mod type_config;
 
 pub use error::{ChangeError, FatalError, FormError, Outcome, ProposeError, ReadError, StartError};
 pub use feed::{ChangeFeed, FeedEvent};
-pub use handle::Handle;
+pub use handle::{Handle, Predecessor};
 pub use metrics::{Formation, Member, Role, Status};
 pub use network::connector::{Connector, InvalidAddress, TcpConnector, endpoint};
 pub use network::service::{RaftService, Service};

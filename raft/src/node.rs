@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{FatalError, FormError, StartError};
 use crate::formation::{self, Former};
-use crate::handle::{Handle, Heard, Inner, ReadQueue, serve_reads, watch_leadership};
+use crate::handle::{Handle, Heard, Inner, ReadQueue, Succession, serve_reads, watch_leadership};
 use crate::membership;
 use crate::metrics::{Formation, failure};
 use crate::network::client::Network;
@@ -145,6 +145,7 @@ impl Node {
             peers_hash: formation::peers_hash(&options),
             had_log,
             heard: Arc::new(Heard::never()),
+            succession: Succession::new(had_log, options.election_max),
             stopping: watch::Sender::new(false),
             limit: options.propose_timeout,
             lease: options.election_max,

@@ -117,7 +117,7 @@ pub(super) struct Clocks {
 
 impl Clocks {
     /// The clocks of a leader that begins `now`: whatever an earlier one was told, it waits a full
-    /// lease for everybody.
+    /// lease for everybody, but for what is said by [`Clocks::was_silent`].
     pub(super) fn new(patience: Patience, now: Duration) -> Self {
         Self {
             patience,
@@ -143,6 +143,14 @@ impl Clocks {
                 gave_up: false,
                 decided: false,
             });
+        }
+    }
+
+    /// Nothing was renewed for that node in the time before `now`: it was the leader, and had no
+    /// quorum. To be called before anything is counted.
+    pub(super) fn was_silent(&mut self, node_id: NodeId, time: Duration, now: Duration) {
+        if let Some(seen) = self.nodes.get_mut(&node_id) {
+            seen.heard = seen.heard.min(now.saturating_sub(time));
         }
     }
 

@@ -57,6 +57,24 @@ fn a_new_leader_waits_a_full_lease_and_a_margin_from_its_start() {
 }
 
 #[test]
+fn the_leader_before_is_waited_for_only_as_long_as_its_lease_can_go_on() {
+    let mut clocks = clocks();
+    clocks.was_silent(NodeId(2), ms(600), ms(10_000));
+    assert_eq!(ticks(&mut clocks, 10_000, 10_750), [0; 0]);
+    assert_eq!(ticks(&mut clocks, 10_750, 10_800), [2]);
+}
+
+#[test]
+fn a_silence_in_the_past_does_not_count_against_what_was_heard_since() {
+    let mut clocks = clocks();
+    clocks.was_silent(NodeId(2), ms(600), ms(10_000));
+    clocks.renewed(renewal(2, "b"), ms(10_100)).unwrap();
+    assert_eq!(ticks(&mut clocks, 10_000, 11_450), [0; 0]);
+    clocks.was_silent(NodeId(9), ms(600), ms(11_450));
+    assert_eq!(ticks(&mut clocks, 11_450, 11_500), [2]);
+}
+
+#[test]
 fn it_is_suspect_at_half_and_down_at_the_end() {
     let mut clocks = clocks();
     clocks.renewed(renewal(2, "b"), ms(10_100)).unwrap();

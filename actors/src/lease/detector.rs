@@ -103,11 +103,14 @@ impl DetectorHandle {
     fn begin(&self, term: u64, options: &Options) -> Counting {
         let mut reign = self.lock();
         let earlier = reign.take().filter(|reign| reign.term == term);
-        let mut clocks = earlier.map_or_else(
-            || Clocks::new(options.patience(), self.0.began.elapsed()),
-            |reign| reign.clocks,
-        );
-        self.admit(&mut clocks);
+        let clocks = match earlier {
+            Some(reign) => {
+                let mut clocks = reign.clocks;
+                self.admit(&mut clocks);
+                clocks
+            }
+            None => self.first_clocks(term, options),
+        };
         *reign = Some(Reign {
             term,
             clocks,
@@ -117,6 +120,18 @@ impl DetectorHandle {
             handle: self.clone(),
             term,
         }
+    }
+
+    /// Of a leader's term. Only the leader before is credited with what has passed: the others were
+    /// renewed as long ago, but need time to find the new leader.
+    fn first_clocks(&self, term: u64, options: &Options) -> Clocks {
+        let now = self.0.began.elapsed();
+        let mut clocks = Clocks::new(options.patience(), now);
+        self.admit(&mut clocks);
+        if let Some((node_id, time)) = self.0.registry.predecessor(term) {
+            clocks.was_silent(node_id, time, now);
+        }
+        clocks
     }
 
     fn tick(&self) -> Vec<Down> {

@@ -1,6 +1,7 @@
 //! The registry port over the replicated registry.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use libra_actors::ports::{ChangeFeed, Feed, Proposed, RegistryPort, Retirable, SessionView};
@@ -119,6 +120,11 @@ impl RegistryPort for RaftRegistry {
 
     fn leadership(&self) -> watch::Receiver<Option<u64>> {
         self.handle.leadership()
+    }
+
+    fn predecessor(&self, term: u64) -> Option<(NodeId, Duration)> {
+        let before = self.handle.predecessor(term)?;
+        Some((before.node_id, before.silent_for))
     }
 
     fn subscribe(&self) -> Box<dyn ChangeFeed> {

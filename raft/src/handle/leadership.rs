@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use libra_proto::types::NodeId;
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Instant as _, ServerState};
 use tokio::time::Instant;
@@ -17,7 +18,13 @@ use crate::type_config::RaftMetrics;
 pub(crate) async fn watch_leadership(inner: Arc<Inner>, heartbeat: Duration) {
     let mut metrics = inner.raft.metrics();
     while !inner.is_stopped() {
-        let led = led_term(&metrics.borrow_watched(), inner.lease);
+        let led = {
+            let metrics = metrics.borrow_watched();
+            if let Some(other) = metrics.current_leader.filter(|id| *id != metrics.id) {
+                inner.succession.note_leader(NodeId(other));
+            }
+            led_term(&metrics, inner.lease)
+        };
         let told = *inner.leadership.borrow();
         match led {
             Some(term) if told == Some(term) => {}

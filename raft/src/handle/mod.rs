@@ -7,6 +7,7 @@ mod leadership;
 mod members;
 mod propose;
 mod read;
+mod succession;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ use leadership::led_term;
 pub(crate) use leadership::watch_leadership;
 pub(crate) use members::Change;
 pub(crate) use read::{ReadQueue, serve_reads};
+pub use succession::Predecessor;
+pub(crate) use succession::Succession;
 
 /// Between two attempts while nobody leads; an election takes some hundred milliseconds.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
@@ -61,6 +64,7 @@ pub(crate) struct Inner {
     pub(crate) had_log: bool,
     pub(crate) stopping: watch::Sender<bool>,
     pub(crate) heard: Arc<Heard>,
+    pub(crate) succession: Succession,
     pub(crate) limit: Duration,
     /// The longest time without a leader before an election, and the leader's lease.
     pub(crate) lease: Duration,
@@ -196,6 +200,13 @@ impl Handle {
     #[must_use]
     pub fn leadership(&self) -> watch::Receiver<Option<u64>> {
         self.inner.leadership.subscribe()
+    }
+
+    /// Who led before this node, which leads `term`, and for how long that node has had no quorum;
+    /// `None` where that cannot be concluded.
+    #[must_use]
+    pub fn predecessor(&self, term: u64) -> Option<Predecessor> {
+        self.inner.succession.predecessor(term)
     }
 
     /// How far the node is on its way into its group.

@@ -184,6 +184,10 @@ impl RaftRpc for Service {
     ) -> Result<Response<wire::VoteResponse>, Status> {
         let request = request.into_inner();
         let inner = self.addressed(request.envelope.as_ref())?;
+        if !inner.succession.votes_yet() {
+            let reason = "started a moment ago: it may have heard a leader before";
+            return Err(Status::unavailable(reason));
+        }
         let asked = vote_request_from(&request).map_err(malformed)?;
         let answer = if request.pre_vote {
             Box::pin(inner.raft.pre_vote(asked)).await
@@ -223,6 +227,9 @@ impl RaftRpc for Service {
         let request = request.into_inner();
         let inner = self.addressed(request.envelope.as_ref())?;
         let asked = transfer_from(&request).map_err(malformed)?;
+        inner
+            .succession
+            .note_hand_over(asked.from_leader().leader_id.term + 1);
         let answer = Box::pin(inner.raft.handle_transfer_leader(asked)).await;
         let refused = match answer {
             Ok(Ok(())) => String::new(),
