@@ -11,6 +11,7 @@
 mod all;
 mod bytes;
 mod kills;
+mod many;
 mod paused;
 mod rolling;
 
