@@ -97,7 +97,7 @@ impl LeasePort for RaftLease {
             boot_id: with.identity.boot_id(),
             unreachable,
         };
-        match with.handle.status().leader {
+        match with.handle.leader() {
             None => Err(unanswered("no leader is known".to_owned())),
             Some(leader) if leader == with.registry.node_id() => with.terms.renew(renewal).await,
             Some(leader) => with.peers.renew_lease(leader, renewal, with.limit).await,

@@ -144,7 +144,7 @@ impl Service {
 
     async fn leader_is_known(&self, until: Instant) -> bool {
         loop {
-            if self.inner.raft.status().leader.is_some() {
+            if self.inner.raft.leader().is_some() {
                 return true;
             }
             if Instant::now() + RETRY_EVERY >= until {
