@@ -166,6 +166,7 @@ impl Node {
             tokio::spawn(watch_failure(Arc::clone(&inner), options.on_fatal.clone())),
             tokio::spawn(watch_leadership(Arc::clone(&inner), options.heartbeat)),
             tokio::spawn(membership::care(Arc::clone(&inner), configured)),
+            tokio::spawn(membership::hand_over_when_full(Arc::clone(&inner))),
             tokio::spawn(former.run(options.on_fatal.clone())),
             tokio::spawn(reading),
         ];
