@@ -73,11 +73,14 @@ pub(super) struct Start<'a> {
 }
 
 impl Start<'_> {
-    /// Comes to where actors may be started; false if `shutdown` came first.
+    /// Comes to where actors may be started; false if `shutdown` came first. A node with a log may
+    /// hear only now that its cluster has it no more, and would wait for ever.
     pub(super) async fn until(self, shutdown: impl Future<Output = ()>) -> Result<bool, RunError> {
+        let raft = self.raft;
         tokio::select! {
             started = self.run() => started.map(|()| true),
             () = shutdown => Ok(false),
+            error = raft.excluded() => Err(error.into()),
         }
     }
 
