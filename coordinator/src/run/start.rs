@@ -1,6 +1,8 @@
 //! From an open registry to a node that may serve: in its group, caught up, registered.
 //!
 //! **Invariant:** each step may be done again, so that one whose outcome is unknown is repeated.
+//! From when the node is registered the leader counts its lease: what waits for anything but the
+//! registry comes before.
 //! Alone, a node that does not come so far says so and ends; with peers it waits for them and goes
 //! on saying what it waits for.
 
@@ -87,6 +89,7 @@ impl Start<'_> {
     async fn run(self) -> Result<(), RunError> {
         self.formed().await?;
         self.caught_up(&self.raft.handle()).await?;
+        self.endpoints_known().await;
         self.registered().await?;
         self.shared_session().await
     }
@@ -126,13 +129,24 @@ impl Start<'_> {
         }
     }
 
-    async fn shared_session(&self) -> Result<(), RunError> {
-        let mode = self.registry.settings().map(|settings| settings.mode());
-        if mode != Some(Mode::Shared) {
-            return Ok(());
-        }
-        if self.config.spark.remote.len() > 1 {
+    fn is_shared(&self) -> bool {
+        let settings = self.registry.settings();
+        let mode = settings.map_or(self.config.session.mode, |settings| settings.mode());
+        mode == Mode::Shared
+    }
+
+    /// Learns which endpoints are there, if the shared session is to be put on one of several: that
+    /// takes seconds where one does not answer.
+    async fn endpoints_known(&self) {
+        let is_choice = self.config.spark.remote.len() > 1;
+        if is_choice && self.is_shared() && !self.registry.shared_session_is_live() {
             self.probes.first_look().await;
+        }
+    }
+
+    async fn shared_session(&self) -> Result<(), RunError> {
+        if !self.is_shared() {
+            return Ok(());
         }
         let endpoint = self.service.next_endpoint();
         let endpoint = endpoint.map_err(|_| RunError::NoEndpoint)?;
