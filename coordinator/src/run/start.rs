@@ -139,7 +139,9 @@ impl Start<'_> {
     /// takes seconds where one does not answer.
     async fn endpoints_known(&self) {
         let is_choice = self.config.spark.remote.len() > 1;
-        if is_choice && self.is_shared() && !self.registry.shared_session_is_live() {
+        // Alone, the file decides; it has yet to be read into the registry.
+        let is_shared = self.is_shared() || self.config.session.mode == Mode::Shared;
+        if is_choice && is_shared && !self.registry.shared_session_is_live() {
             self.probes.first_look().await;
         }
     }
