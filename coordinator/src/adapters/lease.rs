@@ -109,7 +109,10 @@ impl LeasePort for RaftLease {
         match with.handle.leader() {
             None => Err(unanswered("no leader is known".to_owned())),
             Some(leader) if leader == with.registry.node_id() => with.terms.renew(renewal).await,
-            Some(leader) => with.peers.renew_lease(leader, renewal, with.limit).await,
+            Some(leader) => {
+                let renewed = with.peers.renew_lease(leader, renewal, with.limit).await;
+                renewed.map(|told| with.terms.note_told(told))
+            }
         }
     }
 

@@ -108,3 +108,16 @@ async fn only_a_registered_node_that_stays_comes_back() {
     assert_eq!(alone.registered(), Some(second));
     assert!(!identity.begin_anew());
 }
+
+#[tokio::test]
+async fn what_the_leader_told_is_known_where_nobody_counts() {
+    let alone = Alone::start(0).await;
+    let terms = LeaseTerms::new(alone.node.handle());
+    assert_eq!(terms.unreachable(), []);
+    let told = vec![libra_proto::registry::Unreachable {
+        node_id: 2,
+        endpoint: "spark-1".to_owned(),
+    }];
+    terms.clone().note_told(told.clone());
+    assert_eq!(terms.unreachable(), told);
+}

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::adapters::RaftRegistry;
 use crate::bootstrap::Identity;
+use crate::peer::LeaseTerms;
 
 /// How long all sessions together may take to move.
 const SESSIONS_LIMIT: Duration = Duration::from_secs(3);
@@ -29,10 +30,11 @@ pub(super) async fn leave(
     registry: &RaftRegistry,
     identity: &Identity,
     actors: &Actors,
+    terms: &LeaseTerms,
 ) {
     identity.leave();
     let drain = async {
-        drain(registry, identity, actors).await;
+        drain(registry, identity, terms).await;
         let drained = actors.drain(SESSIONS_LIMIT).await;
         if drained.left > 0 {
             tracing::warn!(sessions = drained.left, "sessions not handed over in time");
@@ -47,14 +49,14 @@ pub(super) async fn leave(
 }
 
 /// Has the registry move this node's sessions.
-async fn drain(registry: &RaftRegistry, identity: &Identity, actors: &Actors) {
+async fn drain(registry: &RaftRegistry, identity: &Identity, terms: &LeaseTerms) {
     let attempt = || {
         // Read each time: the node may have come back as another start of it just before it left.
         let drain = DrainNode {
             node_id: registry.node_id().0,
             boot_id: identity.boot_id(),
             draining: true,
-            unreachable: actors.detector().unreachable(),
+            unreachable: terms.unreachable(),
         };
         registry.propose(command::Kind::DrainNode(drain))
     };

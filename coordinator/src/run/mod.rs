@@ -234,7 +234,7 @@ async fn serve(
         && outcome.is_ok()
         && !config.cluster.peers.is_empty()
     {
-        leave::leave(&raft.handle(), &registry, &identity, actors).await;
+        leave::leave(&raft.handle(), &registry, &identity, actors, &terms).await;
     }
     stop_http.send_replace(true);
     // The server ends by its own grace; a panic in it has been logged where it happened.
