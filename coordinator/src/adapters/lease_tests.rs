@@ -39,7 +39,10 @@ impl Alone {
         let renewing = Renewing {
             handle: node.handle(),
             registry: registry.clone(),
-            peers: Peers::new(PeerOptions::new(caller), RegisteredNodes::new(node.handle())),
+            peers: Peers::new(
+                PeerOptions::new(caller),
+                RegisteredNodes::new(node.handle()),
+            ),
             terms: LeaseTerms::new(node.handle()),
             identity: identity.clone(),
             reachability: Reachability::new([]),

@@ -53,7 +53,9 @@ impl LeaseTerms {
     /// Who has said that it does not reach which endpoint: as this node knows if it leads, else as
     /// the leader told it last.
     pub(crate) fn unreachable(&self) -> Vec<Unreachable> {
-        let leads = self.detector().filter(|detector| detector.observe().is_some());
+        let leads = self
+            .detector()
+            .filter(|detector| detector.observe().is_some());
         leads.map_or_else(|| self.told().clone(), DetectorHandle::unreachable)
     }
 

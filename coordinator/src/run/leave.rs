@@ -103,8 +103,6 @@ async fn abdicate(handle: &Handle) {
 
 #[cfg(test)]
 mod tests {
-    use libra_proto::registry::Applied;
-
     use super::*;
 
     fn refused(code: RejectionCode) -> Proposed {
@@ -136,7 +134,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_start_that_is_not_yet_registered_is_waited_for() {
-        let applied = || Proposed::Applied(Box::new(Applied::default()));
+        let applied = || Proposed::Applied(Box::default());
         let (result, made) = drained(|turn| match turn {
             3 => applied(),
             _ => refused(RejectionCode::StaleBoot),

@@ -61,8 +61,8 @@ pub(super) fn is_of_group(
     told: &wire::HelloResponse,
 ) -> bool {
     let known = group.get_node(&told.node_id);
-    let is_member = known
-        .is_some_and(|peer| peer.store_uuid.is_empty() || peer.store_uuid == told.store_uuid);
+    let is_member =
+        known.is_some_and(|peer| peer.store_uuid.is_empty() || peer.store_uuid == told.store_uuid);
     is_member && told.refused.is_empty() && told.cluster_name == me.cluster_name
 }
 

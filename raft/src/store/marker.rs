@@ -215,7 +215,13 @@ mod tests {
         let marker = Arc::new(Marker::create(dir.path(), "c", NodeId(3)).unwrap());
         let before = marker.content();
         let pipe = dir.path().join("marker.tmp");
-        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(
+            Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
         let writer = thread::spawn({
             let marker = Arc::clone(&marker);
             move || marker.set_vote(&vote(4, 3, true))
