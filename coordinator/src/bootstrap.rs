@@ -10,6 +10,7 @@ use libra_proto::registry::{
     Settings, command,
 };
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::adapters::RaftRegistry;
@@ -43,6 +44,7 @@ pub(crate) struct Identity {
     pub(crate) grpc: String,
     store_uuid: String,
     boot_id: Arc<Mutex<String>>,
+    leaving: CancellationToken,
 }
 
 impl Identity {
@@ -53,6 +55,7 @@ impl Identity {
             grpc,
             store_uuid,
             boot_id: Arc::new(Mutex::new(Uuid::new_v4().to_string())),
+            leaving: CancellationToken::new(),
         }
     }
 
@@ -61,9 +64,29 @@ impl Identity {
         self.lock().clone()
     }
 
-    /// From now on it is another start: all that the last one owned is others'.
-    pub(crate) fn begin_anew(&self) {
-        *self.lock() = Uuid::new_v4().to_string();
+    /// From now on it is another start: all that the last one owned is others'. Not of a node that
+    /// is leaving, which would be taken for one that has come: then nothing changes, and it is false.
+    pub(crate) fn begin_anew(&self) -> bool {
+        let mut boot_id = self.lock();
+        let stays = !self.leaving.is_cancelled();
+        if stays {
+            *boot_id = Uuid::new_v4().to_string();
+        }
+        stays
+    }
+
+    /// This node leaves: it stays the start that it is until its process ends.
+    pub(crate) fn leave(&self) {
+        let _boot_id = self.lock();
+        self.leaving.cancel();
+    }
+
+    /// Waits until this node leaves.
+    ///
+    /// # Cancel safety
+    /// Nothing happens when the future is dropped.
+    pub(crate) async fn leaving(&self) {
+        self.leaving.cancelled().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, String> {

@@ -11,13 +11,12 @@ use openraft::errors::{InitializeError, RaftError};
 use openraft::storage::RaftLogStorage;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
 
-use crate::error::{FatalError, FormError, StartError};
+use crate::error::{FatalError, StartError};
 use crate::formation::{self, Former};
 use crate::handle::{Handle, Heard, Inner, ReadQueue, Succession, serve_reads, watch_leadership};
 use crate::membership;
-use crate::metrics::{Formation, failure};
+use crate::metrics::failure;
 use crate::network::client::Network;
 use crate::network::connector::{Connector, TcpConnector};
 use crate::network::peers::Peers;
@@ -167,6 +166,7 @@ impl Node {
             tokio::spawn(watch_failure(Arc::clone(&inner), options.on_fatal.clone())),
             tokio::spawn(watch_leadership(Arc::clone(&inner), options.heartbeat)),
             tokio::spawn(membership::care(Arc::clone(&inner), configured)),
+            tokio::spawn(membership::hand_over_when_full(Arc::clone(&inner))),
             tokio::spawn(former.run(options.on_fatal.clone())),
             tokio::spawn(reading),
         ];
@@ -183,44 +183,6 @@ impl Node {
     #[must_use]
     pub fn service(&self) -> RaftService {
         self.service.clone()
-    }
-
-    /// Waits until this node is in its group, `limit` at the most.
-    ///
-    /// # Errors
-    /// [`FormError::Refused`] when it never will be; [`FormError::TimedOut`] says what it waits for,
-    /// and it goes on.
-    ///
-    /// # Cancel safety
-    /// Nothing happens when the future is dropped.
-    pub async fn formed(&self, limit: Duration) -> Result<(), FormError> {
-        let deadline = Instant::now() + limit;
-        let inner = self.handle.inner();
-        let mut formation = inner.formation.subscribe();
-        loop {
-            let reason = match &*formation.borrow_and_update() {
-                Formation::Member => return Ok(()),
-                Formation::Removed => {
-                    let node = inner.me();
-                    return Err(FormError::Removed { node });
-                }
-                Formation::Refused { reason } => {
-                    return Err(FormError::Refused {
-                        cluster: inner.peers.me.cluster_name.clone(),
-                        reason: reason.clone(),
-                    });
-                }
-                Formation::Waiting { reason } => reason.clone(),
-            };
-            if inner.is_stopped() {
-                return Err(FormError::Stopped);
-            }
-            match timeout_at(deadline, formation.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(FormError::Stopped),
-                Err(_elapsed) => return Err(FormError::TimedOut { limit, reason }),
-            }
-        }
     }
 
     /// The way to this node.

@@ -1,7 +1,8 @@
 //! The port by which this node's lease is renewed, over its disk and its peers.
 //!
-//! **Invariant:** a renewal is asked for only after this node's disk has taken a write: a node whose
-//! disk hangs keeps no lease.
+//! **Invariant:** a renewal is asked for only after this node's disk has taken a write, and has room:
+//! a node whose disk hangs or is full keeps no lease. Only a node that the registry has, and that is
+//! not on its way out, comes back by itself.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -13,8 +14,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use libra_actors::lease::Renewal;
 use libra_actors::ports::{LeasePort, RegistryPort, RenewError};
+use libra_proto::types::NodeId;
 use libra_raft::Handle;
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use crate::adapters::RaftRegistry;
 use crate::bootstrap::{self, Identity};
@@ -24,6 +27,9 @@ use crate::service::Reachability;
 
 /// The file that is written before each renewal.
 const FILE: &str = "lease";
+
+/// Between two looks whether a node that was removed is registered again.
+const REMOVED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Writes to the disk of the data directory, one write at a time.
 #[derive(Debug, Clone)]
@@ -89,6 +95,9 @@ impl LeasePort for RaftLease {
         let with = &self.with;
         let touched = self.disk.touch().await;
         touched.map_err(|error| unanswered(format!("this node's disk: {error}")))?;
+        if with.handle.is_disk_full() {
+            return Err(unanswered("this node's disk is full".to_owned()));
+        }
         let endpoints = with.reachability.all().map(|(name, _)| name);
         let down = endpoints.filter(|name| with.reachability.is_down(name));
         let unreachable = down.map(str::to_owned).collect();
@@ -97,21 +106,59 @@ impl LeasePort for RaftLease {
             boot_id: with.identity.boot_id(),
             unreachable,
         };
-        match with.handle.status().leader {
+        match with.handle.leader() {
             None => Err(unanswered("no leader is known".to_owned())),
             Some(leader) if leader == with.registry.node_id() => with.terms.renew(renewal).await,
-            Some(leader) => with.peers.renew_lease(leader, renewal, with.limit).await,
+            Some(leader) => {
+                let renewed = with.peers.renew_lease(leader, renewal, with.limit).await;
+                renewed.map(|told| with.terms.note_told(told))
+            }
         }
     }
 
     async fn rejoin(&self) -> Result<(), RenewError> {
         let with = &self.with;
-        with.identity.begin_anew();
-        let registered = bootstrap::register_node(&with.registry, &with.identity).await;
+        tokio::select! {
+            rejoined = with.rejoin() => rejoined,
+            () = with.identity.leaving() => Err(leaving()),
+        }
+    }
+}
+
+impl Renewing {
+    async fn rejoin(&self) -> Result<(), RenewError> {
+        // What is read here may be of before the operator removed this node.
+        let read = self.registry.read_index().await;
+        read.map_err(|error| unanswered(error.to_string()))?;
+        if !self.is_registered() {
+            // There is nothing to come back to, and asking again soon is of no use.
+            sleep(REMOVED_PAUSE).await;
+            return Err(unanswered(
+                "the registry has this node no more: it is being removed, or has to be started anew"
+                    .to_owned(),
+            ));
+        }
+        if !self.identity.begin_anew() {
+            return Err(leaving());
+        }
+        let registered = bootstrap::register_node(&self.registry, &self.identity).await;
         registered.map_err(|error| unanswered(error.to_string()))
     }
+
+    fn is_registered(&self) -> bool {
+        let NodeId(me) = self.registry.node_id();
+        self.registry.nodes().iter().any(|node| node.node_id == me)
+    }
+}
+
+fn leaving() -> RenewError {
+    unanswered("this node is leaving".to_owned())
 }
 
 fn unanswered(reason: String) -> RenewError {
     RenewError::Unanswered { reason }
 }
+
+#[cfg(test)]
+#[path = "lease_tests.rs"]
+mod tests;

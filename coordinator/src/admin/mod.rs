@@ -139,6 +139,10 @@ impl Admin for AdminService {
         self.forget(node).await?;
         let removed = self.handle.remove(node).await;
         removed.map_err(|error| change_failed(&error))?;
+        // It may have come back in between. This node itself hears nothing of the group any more.
+        if node != self.registry.node_id() {
+            self.forget(node).await?;
+        }
         let members = self.members();
         Ok(Response::new(RemoveNodeResponse { members }))
     }

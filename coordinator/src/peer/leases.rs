@@ -3,14 +3,15 @@
 //! **Invariant:** the leader counts a renewal only after a quorum round that began after the request
 //! had come in; whoever is not the leader counts none.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use libra_actors::lease::{DetectorHandle, Observed, Refusal, Renewal};
 use libra_actors::ports::RenewError;
 use libra_proto::peer::leases_client::LeasesClient;
 use libra_proto::peer::leases_server::{Leases, LeasesServer};
-use libra_proto::peer::{RenewLeaseRequest, RenewLeaseResponse};
+use libra_proto::peer::{CutOff, RenewLeaseRequest, RenewLeaseResponse};
+use libra_proto::registry::Unreachable;
 use libra_proto::types::NodeId;
 use libra_raft::Handle;
 use tokio::time::{Instant, timeout};
@@ -25,6 +26,7 @@ use crate::service::NodeWatch;
 pub(crate) struct LeaseTerms {
     handle: Handle,
     detector: Arc<OnceLock<DetectorHandle>>,
+    told: Arc<Mutex<Vec<Unreachable>>>,
 }
 
 impl LeaseTerms {
@@ -33,6 +35,7 @@ impl LeaseTerms {
         Self {
             handle,
             detector: Arc::default(),
+            told: Arc::default(),
         }
     }
 
@@ -45,6 +48,24 @@ impl LeaseTerms {
     /// The detector, where the actors run.
     pub(crate) fn detector(&self) -> Option<&DetectorHandle> {
         self.detector.get()
+    }
+
+    /// Who has said that it does not reach which endpoint: as this node knows if it leads, else as
+    /// the leader told it last.
+    pub(crate) fn unreachable(&self) -> Vec<Unreachable> {
+        let leads = self
+            .detector()
+            .filter(|detector| detector.observe().is_some());
+        leads.map_or_else(|| self.told().clone(), DetectorHandle::unreachable)
+    }
+
+    /// Notes what the leader told.
+    pub(crate) fn note_told(&self, unreachable: Vec<Unreachable>) {
+        *self.told() = unreachable;
+    }
+
+    fn told(&self) -> MutexGuard<'_, Vec<Unreachable>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Renews a lease, here.
@@ -119,12 +140,14 @@ impl Leases for LeaseService {
                 return Err(Status::unavailable(error.to_string()));
             }
         };
-        Ok(Response::new(RenewLeaseResponse { refused }))
+        let cut_off = self.terms.unreachable().into_iter().map(to_wire).collect();
+        Ok(Response::new(RenewLeaseResponse { refused, cut_off }))
     }
 }
 
 impl Peers {
-    /// Renews this node's lease at the node that leads.
+    /// Renews this node's lease at the node that leads; returns who does not reach which endpoint, as
+    /// that one knows.
     ///
     /// # Errors
     /// As [`libra_actors::ports::LeasePort::renew`].
@@ -136,7 +159,7 @@ impl Peers {
         leader: NodeId,
         renewal: Renewal,
         limit: Duration,
-    ) -> Result<(), RenewError> {
+    ) -> Result<Vec<Unreachable>, RenewError> {
         let channel = self.calls_channel(leader).map_err(unanswered)?;
         let request = RenewLeaseRequest {
             call: self.caller().call(leader),
@@ -147,9 +170,25 @@ impl Peers {
         let answered = timeout(limit, client.renew_lease(request)).await;
         let answered = answered.map_err(|_| unanswered(format!("no answer within {limit:?}")))?;
         let answer = answered.map_err(|status| unanswered(status.message()))?;
-        match answer.into_inner().refused {
-            refused if refused.is_empty() => Ok(()),
-            reason => Err(RenewError::Refused { reason }),
+        let RenewLeaseResponse { refused, cut_off } = answer.into_inner();
+        if refused.is_empty() {
+            Ok(cut_off.into_iter().map(from_wire).collect())
+        } else {
+            Err(RenewError::Refused { reason: refused })
         }
+    }
+}
+
+fn to_wire(pair: Unreachable) -> CutOff {
+    CutOff {
+        node_id: pair.node_id,
+        endpoint: pair.endpoint,
+    }
+}
+
+fn from_wire(pair: CutOff) -> Unreachable {
+    Unreachable {
+        node_id: pair.node_id,
+        endpoint: pair.endpoint,
     }
 }

@@ -16,12 +16,11 @@ use std::time::Duration;
 use libra_actors::session::{self, DefaultConf};
 use libra_actors::spark::{ClientError, ClientOptions, Endpoint, EndpointError};
 use libra_actors::supervisor::{Node as Actors, NodeOptions, Policy};
-use libra_raft::{FormError, Formation};
+use libra_raft::FormError;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{RaftRegistry, RegisteredNodes, Renewing};
@@ -41,8 +40,6 @@ use start::Start;
 
 /// How long actors may take to stop.
 const ACTORS_LIMIT: Duration = Duration::from_secs(5);
-/// How often it is looked whether this node has been removed from its cluster.
-const MEMBERSHIP_EVERY: Duration = Duration::from_millis(500);
 
 /// A coordinator that did not start, or could not go on.
 #[derive(Debug, Error)]
@@ -227,7 +224,7 @@ async fn serve(
         outcome = tokio::select! {
             () = shutdown => Ok(()),
             _ = actors.ended() => Err(RunError::ActorsGaveUp),
-            error = removed(raft) => Err(error.into()),
+            error = raft.excluded() => Err(error.into()),
         };
         running = Some((upkeep, actors));
     }
@@ -237,7 +234,7 @@ async fn serve(
         && outcome.is_ok()
         && !config.cluster.peers.is_empty()
     {
-        leave::leave(&raft.handle(), &registry, &identity, actors).await;
+        leave::leave(&raft.handle(), &registry, &identity, actors, &terms).await;
     }
     stop_http.send_replace(true);
     // The server ends by its own grace; a panic in it has been logged where it happened.
@@ -251,20 +248,6 @@ async fn serve(
     closing.cancel();
     grpc::end(grpc_server).await;
     outcome
-}
-
-/// Waits until the cluster has removed this node.
-async fn removed(raft: &libra_raft::Node) -> FormError {
-    let mut clock = interval(MEMBERSHIP_EVERY);
-    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        clock.tick().await;
-        let status = raft.handle().status();
-        if status.formation == Formation::Removed {
-            let node = status.node_id;
-            return FormError::Removed { node };
-        }
-    }
 }
 
 fn start_http(

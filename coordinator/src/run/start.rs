@@ -1,6 +1,8 @@
 //! From an open registry to a node that may serve: in its group, caught up, registered.
 //!
 //! **Invariant:** each step may be done again, so that one whose outcome is unknown is repeated.
+//! From when the node is registered the leader counts its lease: what waits for anything but the
+//! registry comes before.
 //! Alone, a node that does not come so far says so and ends; with peers it waits for them and goes
 //! on saying what it waits for.
 
@@ -73,17 +75,21 @@ pub(super) struct Start<'a> {
 }
 
 impl Start<'_> {
-    /// Comes to where actors may be started; false if `shutdown` came first.
+    /// Comes to where actors may be started; false if `shutdown` came first. A node with a log may
+    /// hear only now that its cluster has it no more, and would wait for ever.
     pub(super) async fn until(self, shutdown: impl Future<Output = ()>) -> Result<bool, RunError> {
+        let raft = self.raft;
         tokio::select! {
             started = self.run() => started.map(|()| true),
             () = shutdown => Ok(false),
+            error = raft.excluded() => Err(error.into()),
         }
     }
 
     async fn run(self) -> Result<(), RunError> {
         self.formed().await?;
         self.caught_up(&self.raft.handle()).await?;
+        self.endpoints_known().await;
         self.registered().await?;
         self.shared_session().await
     }
@@ -123,13 +129,26 @@ impl Start<'_> {
         }
     }
 
-    async fn shared_session(&self) -> Result<(), RunError> {
-        let mode = self.registry.settings().map(|settings| settings.mode());
-        if mode != Some(Mode::Shared) {
-            return Ok(());
-        }
-        if self.config.spark.remote.len() > 1 {
+    fn is_shared(&self) -> bool {
+        let settings = self.registry.settings();
+        let mode = settings.map_or(self.config.session.mode, |settings| settings.mode());
+        mode == Mode::Shared
+    }
+
+    /// Learns which endpoints are there, if the shared session is to be put on one of several: that
+    /// takes seconds where one does not answer.
+    async fn endpoints_known(&self) {
+        let is_choice = self.config.spark.remote.len() > 1;
+        // Alone, the file decides; it has yet to be read into the registry.
+        let is_shared = self.is_shared() || self.config.session.mode == Mode::Shared;
+        if is_choice && is_shared && !self.registry.shared_session_is_live() {
             self.probes.first_look().await;
+        }
+    }
+
+    async fn shared_session(&self) -> Result<(), RunError> {
+        if !self.is_shared() {
+            return Ok(());
         }
         let endpoint = self.service.next_endpoint();
         let endpoint = endpoint.map_err(|_| RunError::NoEndpoint)?;

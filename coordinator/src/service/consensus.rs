@@ -16,7 +16,8 @@ use crate::clock::now_ms;
 // Looked at again so often while there is no leader; an election takes ten times as long.
 const RETRY_EVERY: Duration = Duration::from_millis(25);
 
-// The registry says by itself what it knows of a proposal when its time is over.
+// The registry says by itself what it knows of a proposal when its time is over: so long an attempt
+// that is under way then is waited for.
 const GRACE: Duration = Duration::from_millis(100);
 
 // A request whose body took long to arrive still gets this much for the registry.
@@ -79,7 +80,7 @@ impl Service {
     pub(super) async fn read_index(&self, patience: Patience) -> Result<(), ServiceError> {
         let until = patience.until();
         let attempt = || self.inner.raft.read_index();
-        let reached = repeat_until(until, attempt, |_| true).await;
+        let reached = repeat_until(until, Duration::ZERO, attempt, |_| true).await;
         match reached {
             Some(Ok(_)) => Ok(()),
             Some(Err(_)) | None => Err(ServiceError::NoLeader {
@@ -106,7 +107,7 @@ impl Service {
         let mut disk_full = false;
         let command = self.command(kind);
         let attempt = || self.inner.raft.propose_by(command.clone(), until);
-        let answered = repeat_until(until + GRACE, attempt, |error: &ProposeError| {
+        let answered = repeat_until(until, GRACE, attempt, |error: &ProposeError| {
             disk_full = matches!(error, ProposeError::DiskFull { .. });
             match error.outcome() {
                 Outcome::Rejected => false,
@@ -144,7 +145,7 @@ impl Service {
 
     async fn leader_is_known(&self, until: Instant) -> bool {
         loop {
-            if self.inner.raft.status().leader.is_some() {
+            if self.inner.raft.leader().is_some() {
                 return true;
             }
             if Instant::now() + RETRY_EVERY >= until {
@@ -203,14 +204,16 @@ fn shows_repetition(kind: &command::Kind) -> bool {
 }
 
 /// Attempts until one succeeds, fails for good (`again` says no), or `until` has passed: then the
-/// last failure, or `None` if the last attempt was still under way.
+/// last failure, or `None` if the last attempt was still under way at the end of `grace`. After
+/// `until` none is begun.
 async fn repeat_until<T, E, F: Future<Output = Result<T, E>>>(
     until: Instant,
+    grace: Duration,
     mut attempt: impl FnMut() -> F,
     mut again: impl FnMut(&E) -> bool,
 ) -> Option<Result<T, E>> {
     loop {
-        let answered = timeout_at(until, attempt()).await.ok()?;
+        let answered = timeout_at(until + grace, attempt()).await.ok()?;
         match answered {
             Err(error) if again(&error) && Instant::now() + RETRY_EVERY < until => {
                 sleep(RETRY_EVERY).await;
@@ -238,7 +241,7 @@ mod tests {
                 }
             }
         };
-        let last = repeat_until(until, attempt, |again| *again).await;
+        let last = repeat_until(until, Duration::ZERO, attempt, |again| *again).await;
         (last, made)
     }
 
@@ -263,5 +266,29 @@ mod tests {
         let (last, _) = attempts(vec![Err(true); 1_000]).await;
         assert_eq!(last, Some(Err(true)));
         assert!(start.elapsed() <= Duration::from_secs(2));
+    }
+
+    /// What may be sent then would have to be called unknown, although nothing was in time.
+    #[tokio::test(start_paused = true)]
+    async fn no_attempt_begins_in_the_grace() {
+        let until = Instant::now() + Duration::from_secs(2);
+        let grace = Duration::from_millis(100);
+        let mut begun = Vec::new();
+        let attempt = || {
+            begun.push(Instant::now());
+            async move {
+                tokio::time::sleep_until(until).await;
+                Err::<(), _>(true)
+            }
+        };
+        let last = repeat_until(until, grace, attempt, |again| *again).await;
+        assert_eq!((last, begun.len()), (Some(Err(true)), 1));
+
+        let late = || async move {
+            tokio::time::sleep_until(until + grace / 2).await;
+            Ok::<_, bool>(1)
+        };
+        let last = repeat_until(until, grace, late, |again| *again).await;
+        assert_eq!(last, Some(Ok(1)), "one that is under way is waited for");
     }
 }

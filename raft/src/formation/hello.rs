@@ -8,6 +8,7 @@ use crate::handle::Inner;
 use crate::network::peers::Identity;
 use crate::options::Options;
 use crate::store::codec::stored_membership_to_disk;
+use crate::type_config::StoredMembership;
 
 /// Equal for nodes that are configured with the same peers.
 pub(crate) fn peers_hash(options: &Options) -> u64 {
@@ -50,6 +51,19 @@ fn refusal(me: &Identity, asker: &wire::HelloRequest) -> String {
         );
     }
     String::new()
+}
+
+/// Whether a node may tell this one how its group is: only a member of it, with its very store, may.
+/// Whoever else is found at a member's address may be of any other group.
+pub(super) fn is_of_group(
+    me: &Identity,
+    group: &StoredMembership,
+    told: &wire::HelloResponse,
+) -> bool {
+    let known = group.get_node(&told.node_id);
+    let is_member =
+        known.is_some_and(|peer| peer.store_uuid.is_empty() || peer.store_uuid == told.store_uuid);
+    is_member && told.refused.is_empty() && told.cluster_name == me.cluster_name
 }
 
 impl Inner {
@@ -102,18 +116,26 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use libra_proto::types::NodeId;
+    use openraft::Membership;
 
     use super::*;
+    use crate::type_config::{Peer, log_id};
 
-    #[test]
-    fn strangers_are_told_why() {
-        let me = Identity {
+    fn myself() -> Identity {
+        Identity {
             cluster_name: "c".to_owned(),
             node_id: NodeId(2),
             store_uuid: "s2".to_owned(),
             address: "a:2".to_owned(),
-        };
+        }
+    }
+
+    #[test]
+    fn strangers_are_told_why() {
+        let me = myself();
         let good = wire::HelloRequest {
             cluster_name: "c".to_owned(),
             node_id: 3,
@@ -138,6 +160,45 @@ mod tests {
             spoil(&mut request);
             let reason = refusal(&me, &request);
             assert!(reason.contains(expected), "{reason}");
+        }
+    }
+
+    #[test]
+    fn only_a_member_tells_how_the_group_is() {
+        let peer = |id: u64, store: &str| {
+            let peer = Peer {
+                address: format!("a:{id}"),
+                store_uuid: store.to_owned(),
+            };
+            (id, peer)
+        };
+        let nodes = BTreeMap::from([peer(1, "s1"), peer(2, "s2"), peer(3, "")]);
+        let voters = vec![BTreeSet::from([1, 2, 3])];
+        let group = Membership::new(voters, nodes).unwrap();
+        let group = StoredMembership::new(Some(log_id(1, 1)), group);
+        let answer = |node_id, store: &str| wire::HelloResponse {
+            cluster_name: "c".to_owned(),
+            node_id,
+            store_uuid: store.to_owned(),
+            initialised: true,
+            ..wire::HelloResponse::default()
+        };
+        type Spoil = fn(&mut wire::HelloResponse);
+        let cases: [(u64, &str, Spoil, bool); 7] = [
+            (1, "s1", |_| {}, true),
+            // Of a group that was formed before stores were kept.
+            (3, "s3", |_| {}, true),
+            (1, "s9", |_| {}, false),
+            (4, "s4", |_| {}, false),
+            (0, "", |_| {}, false),
+            (1, "s1", |r| r.cluster_name = "d".to_owned(), false),
+            (1, "s1", |r| r.refused = "another".to_owned(), false),
+        ];
+        for (number, (id, store, spoil, expected)) in cases.into_iter().enumerate() {
+            let mut told = answer(id, store);
+            spoil(&mut told);
+            let believed = is_of_group(&myself(), &group, &told);
+            assert_eq!(believed, expected, "case {number}");
         }
     }
 

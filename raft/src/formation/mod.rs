@@ -3,6 +3,7 @@
 //!
 //! - [`mod@decide`]: what to do, by what the peers say. Pure.
 //! - [`hello`]: what nodes say of themselves.
+//! - [`wait`]: waiting for the end of it.
 //!
 //! A group that was formed by one node alone grows by the others joining it, so a node may be given
 //! peers later; two nodes that have each formed a group alone are refused.
@@ -11,6 +12,7 @@
 
 mod decide;
 mod hello;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 
 use self::decide::{Answer, Asker, Step, decide};
+use self::hello::is_of_group;
 use crate::error::FatalError;
 use crate::handle::Inner;
 use crate::metrics::Formation;
@@ -271,7 +274,8 @@ impl Former {
     async fn compare(&self, metrics: &RaftMetrics, response: &wire::HelloResponse) {
         let theirs = membership_of(response);
         let ours = &metrics.membership_config;
-        if !response.initialised || theirs.log_id() < ours.log_id() {
+        let is_believed = is_of_group(&self.inner.peers.me, ours, response);
+        if !is_believed || !response.initialised || theirs.log_id() < ours.log_id() {
             return;
         }
         if !self.is_in(&theirs) {

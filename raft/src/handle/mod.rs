@@ -215,6 +215,18 @@ impl Handle {
         self.inner.formation.subscribe()
     }
 
+    /// Who leads, as far as this node knows: cheap, and never waits for a lock or a disk.
+    #[must_use]
+    pub fn leader(&self) -> Option<NodeId> {
+        self.inner.leader()
+    }
+
+    /// Whether the disk is full: proposals are refused here, and leadership is handed over.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        self.inner.space.is_full()
+    }
+
     /// How the node is.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -236,7 +248,7 @@ impl Handle {
             syncs: inner.stats.syncs(),
             disk_free_bytes: inner.space.free(),
             disk_full: inner.space.is_full(),
-            store_uuid: inner.marker.content().store_uuid,
+            store_uuid: inner.peers.me.store_uuid.clone(),
             failure: failure(&metrics),
             formation: inner.formation.borrow().clone(),
             members: members(&metrics),

@@ -4,7 +4,7 @@
 //! acknowledged. The marker lies in a file of its own, so that such a store is told from a new one.
 //!
 //! **Invariant:** the marker never says more than what the store holds durably; it may say less, by
-//! up to a second of log.
+//! up to a second of log. Whoever reads what it says never waits for a disk.
 
 use std::fs;
 use std::io;
@@ -28,7 +28,10 @@ const MAGIC: &[u8; 8] = b"LBRMARK1";
 #[derive(Debug)]
 pub(crate) struct Marker {
     path: PathBuf,
+    /// What the file says; held for no longer than it takes to copy it.
     content: Mutex<disk::Marker>,
+    /// Held while the file is being replaced, and before `content`.
+    writing: Mutex<()>,
     /// The log is durable up to this index, exclusive: what the floor is raised to next.
     durable: AtomicU64,
 }
@@ -66,7 +69,7 @@ impl Marker {
         };
         let marker = Self::new(data_dir.join(FILE), content);
         marker
-            .update(|_| {})
+            .write(&marker.content())
             .map_err(|source| StartError::io("write", &marker.path, source))?;
         Ok(marker)
     }
@@ -75,6 +78,7 @@ impl Marker {
         Self {
             durable: AtomicU64::new(content.log_floor),
             content: Mutex::new(content),
+            writing: Mutex::default(),
             path,
         }
     }
@@ -107,31 +111,29 @@ impl Marker {
 
     /// Writes down how far the log is durable, if that has grown.
     pub(crate) fn raise_floor(&self) -> io::Result<()> {
-        // Read under the lock, so that it cannot undo a floor lowered meanwhile.
-        let mut content = self.lock();
-        let durable = self.durable();
-        if durable > content.log_floor {
-            content.log_floor = durable;
-            self.write(&content)?;
-        }
-        Ok(())
+        // Read where nobody else writes, so that it cannot undo a floor lowered meanwhile.
+        self.update(|content| content.log_floor = content.log_floor.max(self.durable()))
     }
 
     /// Lowers the floor before the log is cut off at `next`. Appends must have been waited for.
     pub(crate) fn lower_floor(&self, next: u64) -> io::Result<()> {
-        let mut content = self.lock();
-        self.note_durable(self.durable().min(next));
-        if next < content.log_floor {
-            content.log_floor = next;
-            self.write(&content)?;
-        }
-        Ok(())
+        self.update(|content| {
+            self.note_durable(self.durable().min(next));
+            content.log_floor = content.log_floor.min(next);
+        })
     }
 
+    /// Replaces the file, and then what is read here: of a write that failed nothing is known.
     fn update(&self, change: impl FnOnce(&mut disk::Marker)) -> io::Result<()> {
-        let mut content = self.lock();
-        change(&mut content);
-        self.write(&content)
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = self.content();
+        let mut next = written.clone();
+        change(&mut next);
+        if next != written {
+            self.write(&next)?;
+            *self.lock() = next;
+        }
+        Ok(())
     }
 
     fn write(&self, content: &disk::Marker) -> io::Result<()> {
@@ -164,8 +166,15 @@ fn decode(bytes: &[u8]) -> Result<disk::Marker, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+    use std::sync::{Arc, TryLockError, mpsc};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
     use super::*;
     use crate::type_config::vote;
+
+    const LIMIT: Duration = Duration::from_secs(10);
 
     #[test]
     fn it_reads_back_what_was_noted() {
@@ -197,5 +206,44 @@ mod tests {
             let error = Marker::read(dir.path()).unwrap_err();
             assert!(matches!(error, StartError::Guard { .. }), "byte {place}");
         }
+    }
+
+    /// A write hangs at a pipe that nobody reads, and fails when somebody does.
+    #[test]
+    fn it_is_read_while_the_disk_hangs() {
+        let dir = tempfile::tempdir().unwrap();
+        let marker = Arc::new(Marker::create(dir.path(), "c", NodeId(3)).unwrap());
+        let before = marker.content();
+        let pipe = dir.path().join("marker.tmp");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let writer = thread::spawn({
+            let marker = Arc::clone(&marker);
+            move || marker.set_vote(&vote(4, 3, true))
+        });
+        let deadline = Instant::now() + LIMIT;
+        while !matches!(marker.writing.try_lock(), Err(TryLockError::WouldBlock)) {
+            assert!(Instant::now() < deadline, "nothing is written");
+            thread::yield_now();
+        }
+        let (read, reads) = mpsc::channel();
+        thread::spawn({
+            let marker = Arc::clone(&marker);
+            move || read.send((marker.content(), marker.last_vote()))
+        });
+        let read = reads.recv_timeout(LIMIT).unwrap();
+        assert_eq!(read, (before.clone(), None));
+
+        drop(fs::File::open(&pipe).unwrap());
+        writer.join().unwrap().unwrap_err();
+        assert_eq!(marker.content(), before, "what was not written is not said");
+        fs::remove_file(&pipe).unwrap();
+        marker.set_vote(&vote(4, 3, true)).unwrap();
+        assert_eq!(marker.last_vote(), Some(vote(4, 3, true)));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use libra_proto::types::NodeId;
 use libra_raft::{Outcome, ProposeError};
 
 use crate::support::{Cut, Group, pools, put_pool, until};
@@ -78,7 +79,7 @@ async fn a_term_that_was_handed_over_is_over() {
     let next = group.follower().await;
     // Asked for at a third node: it is the leader that does it.
     let asked = (1..=3).find(|id| *id != old && *id != next).unwrap();
-    let target = libra_proto::types::NodeId(next);
+    let target = NodeId(next);
     group.handle(asked).transfer_leader(target).await.unwrap();
     until("the other leads", || {
         group.handle(next).leadership().borrow().is_some()
@@ -91,6 +92,29 @@ async fn a_term_that_was_handed_over_is_over() {
         .unwrap_err();
     assert!(matches!(error, ProposeError::NotLeader { .. }), "{error}");
     group.handle(asked).transfer_leader(target).await.unwrap();
+    group.agree().await;
+    group.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_disk_is_full_hands_over() {
+    let mut group = Group::new(3);
+    group.adjust = |options| {
+        if options.node_id == NodeId(1) {
+            options.disk.min_free_bytes = u64::MAX;
+        }
+    };
+    group.start_all().await;
+    if group.leader().await != 1 {
+        group.handle(2).transfer_leader(NodeId(1)).await.unwrap();
+    }
+    until("another leads", || {
+        (2..=3).any(|id| group.handle(id).leadership().borrow().is_some())
+    })
+    .await;
+    let other = group.leader().await;
+    assert_ne!(other, 1);
+    group.handle(other).propose(put_pool(1)).await.unwrap();
     group.agree().await;
     group.shutdown().await;
 }

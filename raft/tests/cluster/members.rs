@@ -5,7 +5,7 @@ use std::time::Duration;
 use libra_proto::types::NodeId;
 use libra_raft::{ChangeError, FormError, Formation, Role};
 
-use crate::support::{Group, Load, address, named, pools, put_pool, until};
+use crate::support::{Group, LIMIT, Load, address, named, pools, put_pool, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fourth_comes_and_the_first_goes_under_load() {
@@ -100,10 +100,9 @@ async fn a_leader_that_is_removed_hands_over() {
 
     // Its old store is of no use any more; with an empty one it comes back.
     group.start(first).await;
-    until("it still knows", || {
-        group.node(first).formation() == Formation::Removed
-    })
-    .await;
+    let excluded = tokio::time::timeout(LIMIT, group.node(first).node.excluded());
+    let node = NodeId(first);
+    assert_eq!(excluded.await, Ok(FormError::Removed { node }));
     group.kill(first).await;
     group.wipe(first);
     group.start(first).await;
