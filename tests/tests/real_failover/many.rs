@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::stream::{self, TryStreamExt as _};
 use libra_tests::harness::{Cluster, Marker, SharedSpark, Submit, until};
 
 use super::{SOON, succeeded, three};
