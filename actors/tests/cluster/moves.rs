@@ -74,6 +74,37 @@ async fn one_that_never_arrived_is_sent_with_its_own_id() {
     assert_eq!(setting.spark.calls(), [reattach, asked, sent]);
 }
 
+/// Nothing is stored as far as anybody says, but one of the replicas is down: Spark is asked for
+/// all of it, and the statement is not sent again where Spark does not know it.
+#[tokio::test]
+async fn what_is_perhaps_stored_where_nobody_answers_is_had_from_spark_or_not_at_all() {
+    for known in [true, false] {
+        let setting = Setting::with_session(2).await;
+        setting.registry.run(1);
+        setting.store.silence_a_replica();
+        if known {
+            setting.spark.know(1);
+        }
+        let _node = setting.start(None).await;
+        setting.registry.move_to(1);
+        if known {
+            until("it is attached", || setting.spark.is_attached(1)).await;
+            assert!(setting.spark.batch(1, "r1") && setting.spark.complete(1, "r2"));
+        }
+        until("its end is committed", || !ends(&setting).is_empty()).await;
+        let class = ends(&setting)[0].error.clone().unwrap_or_default();
+        let expected = if known { "" } else { "LIBRA_OUTCOME_UNKNOWN" };
+        assert_eq!(class.error_class, expected);
+        let calls = setting.spark.calls();
+        assert_eq!(calls[0], Call::Reattach(operation(1), None));
+        let sql = Call::Execute(operation(1), "SELECT 1".to_owned());
+        assert!(
+            !calls.contains(&sql) && !calls.contains(&Call::Interrupt),
+            "{calls:?}"
+        );
+    }
+}
+
 /// By the registry's clock it has been running for four minutes, although this node's own is
 /// behind: it is not sent again.
 #[tokio::test]
