@@ -1,5 +1,7 @@
 //! A session comes to this node, or leaves it.
 
+use std::time::{Duration, Instant};
+
 use libra_proto::registry::command::Kind;
 use libra_proto::registry::{Finish, OpenSession, SessionState, StatementState};
 
@@ -232,6 +234,38 @@ async fn a_closed_session_that_is_reopened_elsewhere_stays_there() {
     until("it is open", || !openings(&setting).is_empty()).await;
     let epochs: Vec<u64> = openings(&setting).iter().map(|open| open.epoch).collect();
     assert_eq!(epochs, [3], "never for the node that it was not on");
+}
+
+type Pick = fn(&Kind) -> Option<()>;
+
+/// A registry without a leader answers at once: neither it nor Spark is asked without a pause.
+#[tokio::test]
+async fn proposals_that_nobody_answers_are_repeated_with_growing_pauses() {
+    let closed = |kind: &Kind| matches!(kind, Kind::SessionClosed(_)).then_some(());
+    let reset = |kind: &Kind| matches!(kind, Kind::ResetSession(_)).then_some(());
+    let cases: [(SessionState, Pick); 2] =
+        [(SessionState::Closing, closed), (SessionState::Open, reset)];
+    for (session, pick) in cases {
+        let setting = Setting::with_session(1).await;
+        setting.registry.set_leaderless(true);
+        if session == SessionState::Open {
+            setting.registry.run(1);
+            setting.spark.lose_session();
+        }
+        setting
+            .registry
+            .change(|view| view.session.set_state(session));
+        let begun = Instant::now();
+        let _node = setting.start(None).await;
+        until("it was proposed three times", || {
+            setting.registry.proposed(pick).len() == 3
+        })
+        .await;
+        // 200 and 400 ms.
+        assert!(begun.elapsed() >= Duration::from_millis(600), "{session:?}");
+        let calls = setting.spark.calls();
+        assert!(calls.len() <= 9, "{calls:?}");
+    }
 }
 
 /// The next owner's writer is known to the store before the move is known here.

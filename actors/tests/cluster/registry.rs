@@ -47,6 +47,7 @@ struct Inner {
     panics: usize,
     detector_panics: usize,
     unknown: bool,
+    leaderless: bool,
     clock_ms: u64,
     now_ms: u64,
 }
@@ -174,6 +175,11 @@ impl Pretended {
         self.lock().unknown = unknown;
     }
 
+    /// Nothing that is proposed is applied, and the answer comes at once.
+    pub(crate) fn set_leaderless(&self, leaderless: bool) {
+        self.lock().leaderless = leaderless;
+    }
+
     pub(crate) fn set_clocks(&self, clock_ms: u64, now_ms: u64) {
         let mut inner = self.lock();
         (inner.clock_ms, inner.now_ms) = (clock_ms, now_ms);
@@ -257,9 +263,13 @@ impl RegistryPort for Pretended {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let (result, unknown) = {
             let mut inner = self.lock();
-            let result = inner.apply(&kind);
+            let result = if inner.leaderless {
+                Ok(())
+            } else {
+                inner.apply(&kind)
+            };
             inner.journal.push(Proposal { term, kind });
-            (result, inner.unknown)
+            (result, inner.unknown || inner.leaderless)
         };
         self.changed();
         match result {
