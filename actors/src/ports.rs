@@ -141,8 +141,12 @@ pub trait RegistryPort: Send + Sync + 'static {
     /// This node.
     fn node_id(&self) -> NodeId;
 
-    /// The time, as commands carry it: milliseconds since the Unix epoch.
+    /// The time, as commands carry it: milliseconds since the Unix epoch. Never behind the
+    /// registry's clock as applied here, and going on while that is ahead of this node's own.
     fn now_ms(&self) -> u64;
+
+    /// This node's wall clock: milliseconds since the Unix epoch.
+    fn wall_ms(&self) -> u64;
 }
 
 /// A renewal that did not come off.

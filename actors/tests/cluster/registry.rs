@@ -49,14 +49,16 @@ struct Inner {
     unknown: bool,
     leaderless: bool,
     clock_ms: u64,
-    now_ms: u64,
+    wall_ms: u64,
+    /// Until when deadlines were asked for last.
+    asked_ms: u64,
 }
 
 impl Pretended {
     pub(crate) fn new() -> Arc<Self> {
         let inner = Inner {
             clock_ms: STARTED_MS,
-            now_ms: STARTED_MS,
+            wall_ms: STARTED_MS,
             ..Inner::default()
         };
         Arc::new(Self {
@@ -180,9 +182,15 @@ impl Pretended {
         self.lock().leaderless = leaderless;
     }
 
-    pub(crate) fn set_clocks(&self, clock_ms: u64, now_ms: u64) {
+    /// Until when deadlines were asked for last.
+    pub(crate) fn asked_ms(&self) -> u64 {
+        self.lock().asked_ms
+    }
+
+    /// The registry's clock, and this node's own.
+    pub(crate) fn set_clocks(&self, clock_ms: u64, wall_ms: u64) {
         let mut inner = self.lock();
-        (inner.clock_ms, inner.now_ms) = (clock_ms, now_ms);
+        (inner.clock_ms, inner.wall_ms) = (clock_ms, wall_ms);
     }
 
     pub(crate) fn journal(&self) -> Vec<Proposal> {
@@ -346,9 +354,10 @@ impl RegistryPort for Pretended {
         sessions.iter().map(|id| known.contains(id)).collect()
     }
 
-    fn overdue(&self, _now_ms: u64) -> Vec<JobId> {
+    fn overdue(&self, now_ms: u64) -> Vec<JobId> {
         let panics = {
             let mut inner = self.lock();
+            inner.asked_ms = now_ms;
             let panics = inner.panics;
             inner.panics = panics.saturating_sub(1);
             panics
@@ -380,6 +389,11 @@ impl RegistryPort for Pretended {
     }
 
     fn now_ms(&self) -> u64 {
-        self.lock().now_ms
+        let inner = self.lock();
+        inner.wall_ms.max(inner.clock_ms)
+    }
+
+    fn wall_ms(&self) -> u64 {
+        self.lock().wall_ms
     }
 }

@@ -10,7 +10,7 @@ use libra_raft::registry::{Registry, SHARED_SESSION, UnderCopied};
 use libra_raft::{FeedEvent, Handle, ProposeError, ReadError};
 use tokio::sync::watch;
 
-use crate::clock;
+use crate::clock::{self, CommandClock};
 
 /// How many deadlines, or entries of history, one command takes at most.
 const BATCH: usize = 500;
@@ -20,13 +20,19 @@ const BATCH: usize = 500;
 pub struct RaftRegistry {
     handle: Handle,
     node: NodeId,
+    clock: Arc<CommandClock>,
 }
 
 impl RaftRegistry {
     /// Joins the actors of `node` to its registry.
     #[must_use]
     pub fn new(handle: Handle, node: NodeId) -> Self {
-        Self { handle, node }
+        let clock = Arc::new(CommandClock::new());
+        Self {
+            handle,
+            node,
+            clock,
+        }
     }
 
     fn command(&self, kind: command::Kind) -> Command {
@@ -216,6 +222,10 @@ impl RegistryPort for RaftRegistry {
     }
 
     fn now_ms(&self) -> u64 {
+        self.clock.now_ms(self.clock_ms())
+    }
+
+    fn wall_ms(&self) -> u64 {
         clock::now_ms()
     }
 }
