@@ -49,7 +49,8 @@ impl CommandClock {
 impl Seen {
     fn go_on(&mut self, registry_ms: u64, now: Instant) -> u64 {
         let passed = now.saturating_duration_since(self.at);
-        let estimated = self.registry_ms + millis(passed - passed / LEFT_OUT);
+        let passed_ms = millis(passed - passed / LEFT_OUT);
+        let estimated = self.registry_ms.saturating_add(passed_ms);
         if registry_ms > estimated {
             *self = Self {
                 registry_ms,
