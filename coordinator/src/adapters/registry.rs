@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use libra_actors::ports::{ChangeFeed, Feed, Proposed, RegistryPort, Retirable, SessionView};
 use libra_proto::registry::{Applied, Command, NodeRecord, PoolRecord, Settings, applied, command};
 use libra_proto::types::{EndpointDemand, Epoch, JobId, NodeId, Place, SessionId, Standing};
-use libra_raft::registry::{Registry, SHARED_SESSION, UnderCopied};
+use libra_raft::registry::{Registry, SHARED_SESSION, Shortages};
 use libra_raft::{FeedEvent, Handle, ProposeError, ReadError};
 use tokio::sync::watch;
 
@@ -52,10 +52,11 @@ impl RaftRegistry {
         self.handle.read_index().await
     }
 
-    /// Results with too few copies, as applied here.
+    /// Results with too few copies, as applied here: see [`Registry::under_copied`].
     #[must_use]
-    pub fn under_copied(&self, most: usize) -> Vec<UnderCopied> {
-        self.handle.view(|registry| registry.under_copied(most))
+    pub fn under_copied(&self, from: JobId, looked_most: usize, found_most: usize) -> Shortages {
+        self.handle
+            .view(|registry| registry.under_copied(from, looked_most, found_most))
     }
 
     /// The epoch whose file holds the result of a statement that has ended with one.
