@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use libra_actors::supervisor::Node;
 use libra_proto::registry::command::Kind;
-use libra_proto::registry::{Finish, OpenSession, SessionState, StatementState};
+use libra_proto::registry::{Finish, NodeState, OpenSession, SessionState, StatementState};
 
-use crate::node::Setting;
-use crate::registry::{STARTED_MS, operation};
+use crate::node::{Setting, options};
+use crate::registry::{Pretended, STARTED_MS, operation};
 use crate::spark::Call;
 use crate::until;
 
@@ -266,6 +267,48 @@ async fn proposals_that_nobody_answers_are_repeated_with_growing_pauses() {
         let calls = setting.spark.calls();
         assert!(calls.len() <= 9, "{calls:?}");
     }
+}
+
+/// This node's spark.remote lacks its endpoint; that of another may have it.
+#[tokio::test]
+async fn a_session_whose_endpoint_is_not_here_goes_on_to_another_node() {
+    let moves = |registry: &Pretended| {
+        registry.proposed(|kind| match kind {
+            Kind::MoveSession(moved) => Some((moved.epoch, moved.to_node)),
+            _ => None,
+        })
+    };
+    let is_failed = |registry: &Pretended| {
+        let failed = |kind: &Kind| matches!(kind, Kind::FailSession(_)).then_some(());
+        !registry.proposed(failed).is_empty()
+    };
+    let registry = Pretended::new();
+    registry.put_node(1, "boot-1");
+    registry.put_node(2, "boot-2");
+    registry.open_session("sc://elsewhere:15002", 1);
+    let _node = Node::start(options(&registry, None)).await.unwrap();
+    registry.run(1);
+    until("it is moved", || moves(&registry) == [(1, 2)]).await;
+    assert!(!is_failed(&registry));
+    // Nor has node 2 its endpoint: it comes back again and again.
+    for times in 2..=5 {
+        registry.move_to(1);
+        until("it is moved again", || moves(&registry).len() == times).await;
+    }
+    registry.move_to(1);
+    until("it is failed", || is_failed(&registry)).await;
+    assert_eq!(moves(&registry).len(), 5);
+
+    // Where there is no other node it has nowhere to go.
+    let alone = Pretended::new();
+    alone.put_node(1, "boot-1");
+    alone.put_node(2, "boot-2");
+    alone.set_node_state(2, NodeState::Down);
+    alone.open_session("sc://elsewhere:15002", 1);
+    let _alone = Node::start(options(&alone, None)).await.unwrap();
+    alone.run(1);
+    until("it is failed", || is_failed(&alone)).await;
+    assert_eq!(moves(&alone), []);
 }
 
 /// The next owner's writer is known to the store before the move is known here.

@@ -220,6 +220,15 @@ impl Inner {
                 view.session.set_state(SessionState::Open);
                 view.session.incarnation = open.incarnation.clone();
             }
+            Kind::MoveSession(moved) => {
+                let view = self.of_epoch(moved.epoch)?;
+                view.session.owner_node = moved.to_node;
+                view.session.epoch += 1;
+            }
+            Kind::FailSession(failed) => {
+                let view = self.of_epoch(failed.epoch)?;
+                view.session.set_state(SessionState::Failed);
+            }
             Kind::SessionClosed(closed) => {
                 let view = self.of_epoch(closed.epoch)?;
                 view.session.set_state(SessionState::Closed);
