@@ -183,6 +183,21 @@ async fn a_copy_that_is_too_slow_holds_nobody_up() {
     assert_eq!(holders(&manifest), [1]);
 }
 
+/// It is alive when the end begins, and is found out by the end's own wait.
+#[tokio::test]
+async fn a_copy_that_is_lost_at_the_end_is_replaced_in_time() {
+    let (_, nodes) = impatient_nodes(3, UNLIMITED).await;
+    let mut writer = open(&nodes[0], ONE, &on(&[1, 2], true)).await;
+    let responses = responses(1, 3);
+    append(&mut *writer, &responses[..2]).await;
+    writer.sync().await.unwrap();
+    nodes[1].link.freeze(true);
+    append(&mut *writer, &responses[2..]).await;
+    let manifest = writer.seal().await.unwrap();
+    assert_eq!(holders(&manifest), [1, 3]);
+    assert!(bytes(&nodes[2], ONE) == bytes(&nodes[0], ONE));
+}
+
 #[tokio::test]
 async fn a_writer_of_an_older_epoch_is_refused_everywhere() {
     let (_, nodes) = nodes(3, UNLIMITED).await;
