@@ -149,8 +149,12 @@ pub trait RegistryPort: Send + Sync + 'static {
     /// This node.
     fn node_id(&self) -> NodeId;
 
-    /// The time, as commands carry it: milliseconds since the Unix epoch.
+    /// The time, as commands carry it: milliseconds since the Unix epoch. Never behind the
+    /// registry's clock as applied here, and going on while that is ahead of this node's own.
     fn now_ms(&self) -> u64;
+
+    /// This node's wall clock: milliseconds since the Unix epoch.
+    fn wall_ms(&self) -> u64;
 }
 
 /// A renewal that did not come off.
@@ -220,14 +224,6 @@ pub enum StoreError {
         /// The epoch of the writer that was refused.
         epoch: Epoch,
     },
-    /// Something may be stored of it on nodes that do not answer.
-    #[error("no copy of the result of {job} can be had{cause}")]
-    Unreachable {
-        /// Whose result it is.
-        job: JobId,
-        /// What came of asking, each after `; `.
-        cause: String,
-    },
 }
 
 /// How far a statement's result is stored, durably.
@@ -235,6 +231,10 @@ pub enum StoreError {
 pub struct StoredProgress {
     /// Whether anything is stored: then the statement surely reached Spark.
     pub begun: bool,
+    /// Nothing was found, but something may be stored where nobody answers, or could not be had
+    /// from there: what Spark still has is taken from its first response on, and nothing is sent
+    /// again.
+    pub perhaps_begun: bool,
     /// The response that a reattach continues after. A schema is none: it may share its response
     /// with the first batch, which would be skipped.
     pub last_response_id: Option<String>,
@@ -323,11 +323,12 @@ pub trait ResultStorePort: Send + Sync + 'static {
     async fn writer(&self, job: JobId, epoch: Epoch) -> Result<Box<dyn ResultWriter>, StoreError>;
 
     /// As [`ResultStorePort::writer`], of a result that other nodes are to hold too: goes on from
-    /// the longest copy that any of them, or this node, has in this or an older epoch.
+    /// the longest copy that any of them, or this node, has in this or an older epoch. Where none
+    /// is found and one may be on a node that does not answer, it begins anew, and says so:
+    /// [`StoredProgress::perhaps_begun`].
     ///
     /// # Errors
-    /// Also when no copy is found and one may be on a node that does not answer, or when a newer
-    /// epoch is being written.
+    /// Also when a newer epoch is being written.
     async fn copying_writer(
         &self,
         job: JobId,

@@ -22,7 +22,7 @@ pub(crate) struct RegistryClock {
 impl RegistryClock {
     /// To be made when this node has caught up with the registry.
     pub(crate) fn new(registry: Arc<dyn RegistryPort>) -> Self {
-        let wall_ms = registry.now_ms();
+        let wall_ms = registry.wall_ms();
         let estimate = Estimate {
             clock_ms: registry.clock_ms(),
             at: Reading {
@@ -42,7 +42,7 @@ impl RegistryClock {
         let clock_ms = self.registry.clock_ms();
         let at = Reading {
             monotonic_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            wall_ms: self.registry.now_ms(),
+            wall_ms: self.registry.wall_ms(),
         };
         let mut estimate = self.estimate.lock().unwrap_or_else(PoisonError::into_inner);
         estimate.now_ms(clock_ms, at)

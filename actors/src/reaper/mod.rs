@@ -2,8 +2,10 @@
 //! history that retention no longer keeps.
 //!
 //! **Invariant:** it only proposes, in its term; whether a deadline has passed is judged again by
-//! `apply`, so that a proposal of unknown outcome needs nothing but the next round.
+//! `apply`, so that a proposal of unknown outcome needs nothing but the next round. It judges by the
+//! registry's clock, as `apply` does, whatever this node's own says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use libra_proto::registry::{CloseSession, Retire, TimeOut, command};
@@ -13,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::mandate::Mandate;
 use crate::ports::Proposed;
 use crate::pump::Attached;
+use crate::registry_clock::RegistryClock;
 
 /// How often deadlines are looked at.
 const DEADLINES: Duration = Duration::from_millis(200);
@@ -21,6 +24,12 @@ const ROUNDS_PER_SWEEP: u64 = 5;
 
 /// The reaper of one term; it runs where the registry's leader is.
 pub(crate) struct Reaper;
+
+/// What the reaper is started with.
+pub(crate) struct Arguments {
+    pub(crate) mandate: Mandate,
+    pub(crate) clock: Arc<RegistryClock>,
+}
 
 /// What the reaper is told.
 pub(crate) enum Message {
@@ -31,17 +40,17 @@ pub(crate) enum Message {
 impl Actor for Reaper {
     type Msg = Message;
     type State = Attached;
-    type Arguments = Mandate;
+    type Arguments = Arguments;
 
     async fn pre_start(
         &self,
         me: ActorRef<Message>,
-        mandate: Mandate,
+        arguments: Arguments,
     ) -> Result<Attached, ActorProcessingErr> {
         let task = tokio::spawn(async move {
             // A panic ends the loop too, and the guard tells.
             let _ended = Ended(me);
-            reap(&mandate).await;
+            reap(&arguments.mandate, &arguments.clock).await;
         });
         Ok(Attached(task.abort_handle()))
     }
@@ -67,13 +76,14 @@ impl Drop for Ended {
     }
 }
 
-async fn reap(leader: &Mandate) {
+async fn reap(leader: &Mandate, registry_clock: &RegistryClock) {
     let mut clock = interval(DEADLINES);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut round = 0_u64;
     loop {
         clock.tick().await;
-        let now_ms = leader.registry().now_ms();
+        // Nor later than what is proposed now would say: `apply` judges by that.
+        let now_ms = registry_clock.now_ms().min(leader.registry().now_ms());
         time_out(leader, now_ms).await;
         if round.is_multiple_of(ROUNDS_PER_SWEEP) {
             close_idle(leader, now_ms).await;

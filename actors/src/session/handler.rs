@@ -1,10 +1,8 @@
 //! What a session actor does with each message. All of it is quick: slow things are tasks of
 //! `keeper` that report back.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use libra_proto::registry::{
     CleanupDone, FailSession, OpenSession, ResetSession, SessionClosed, SessionState,
@@ -84,6 +82,8 @@ fn ours(me: &Me, state: &State) -> Option<SessionView> {
 fn reconcile(me: &Me, state: &mut State) {
     failpoint::hit("session-actor-panic");
     let Some(view) = ours(me, state) else { return };
+    let running = view.running.iter().map(|s| JobId(s.job));
+    state.begun.look(running.collect());
     match view.session.state() {
         SessionState::Starting => {
             start(me, state, &view);
@@ -96,7 +96,8 @@ fn reconcile(me: &Me, state: &mut State) {
         SessionState::Closing => {
             adopt_incarnation(me, state, &view);
             run_statements(me, state, &view);
-            if view.running.is_empty() && state.runners.is_empty() {
+            let closed = state.proposing.contains(&Proposal::Closed);
+            if view.running.is_empty() && state.runners.is_empty() && !closed {
                 keeper::release(state, me);
             }
         }
@@ -107,7 +108,6 @@ fn reconcile(me: &Me, state: &mut State) {
             }
         }
     }
-    state.settled = true;
 }
 
 /// Opens the Spark session that the registry names, unless that is under way.
@@ -117,16 +117,11 @@ fn start(me: &Me, state: &mut State, view: &SessionView) {
         return;
     }
     state.incarnation = None;
-    let delay = if state.failed_attempts == 0 {
-        Duration::ZERO
-    } else {
-        state.backoff()
-    };
     let conf = Conf {
         spark_session_id: wanted.clone(),
         own: view.session.conf.clone(),
     };
-    keeper::open(state, me, conf, delay);
+    keeper::open(state, me, conf);
 }
 
 fn adopt_incarnation(me: &Me, state: &mut State, view: &SessionView) {
@@ -140,8 +135,6 @@ fn adopt_incarnation(me: &Me, state: &mut State, view: &SessionView) {
 }
 
 fn run_statements(me: &Me, state: &mut State, view: &SessionView) {
-    let running: BTreeSet<JobId> = view.running.iter().map(|s| JobId(s.job)).collect();
-    state.begun.retain(|job| running.contains(job));
     for statement in &view.running {
         let job = JobId(statement.job);
         match state.runners.get(&job) {
@@ -162,16 +155,15 @@ fn run_statements(me: &Me, state: &mut State, view: &SessionView) {
 /// has become of the session since.
 fn clean_up(me: &Me, state: &mut State, view: &SessionView) {
     for cleanup in &view.cleanups {
-        let delay = if state.failed_attempts == 0 {
-            Duration::ZERO
-        } else {
-            state.backoff()
-        };
-        keeper::clean(state, me, cleanup.clone(), delay);
+        keeper::clean(state, me, cleanup.clone());
     }
 }
 
 fn run(me: &Me, state: &mut State, statement: Arc<StatementRecord>) {
+    if state.proposing.contains(&Proposal::Reset) {
+        // Its Spark session is gone; what becomes of it is being committed.
+        return;
+    }
     let Some(spark) = state.spark() else { return };
     let Some(incarnation) = &state.incarnation else {
         return;
@@ -183,7 +175,7 @@ fn run(me: &Me, state: &mut State, statement: Arc<StatementRecord>) {
         spark,
         epoch: state.epoch,
         fence: state.fence.clone(),
-        fresh: state.settled && !state.begun.contains(&job),
+        fresh: state.begun.is_fresh(job),
         remembers_operations: incarnation.remembers_operations,
         intents: intents_seen,
         limits: state.options.statement,
@@ -198,7 +190,7 @@ fn run(me: &Me, state: &mut State, statement: Arc<StatementRecord>) {
             outcome,
         });
     });
-    state.begun.insert(job);
+    state.begun.begin(job);
     state.never_sent.remove(&job);
     state.runners.insert(
         job,
@@ -269,7 +261,12 @@ fn reset(me: &Me, state: &mut State, lost: &str, reason: &str) {
     if view.session.spark_session_id != lost {
         return reconcile(me, state);
     }
-    tracing::warn!(session_id = %state.id, reason, "Spark session lost");
+    if state.proposing.contains(&Proposal::Reset) {
+        return;
+    }
+    if state.unanswered == 0 {
+        tracing::warn!(session_id = %state.id, reason, "Spark session lost");
+    }
     let reset = ResetSession {
         session_id: state.id.to_string(),
         epoch: state.epoch.0,
@@ -289,13 +286,14 @@ fn reset(me: &Me, state: &mut State, lost: &str, reason: &str) {
 fn proposed(me: &Me, state: &mut State, what: Proposal, result: Proposed) {
     state.proposing.remove(&what);
     match result {
-        Proposed::Applied(_) => {}
+        Proposed::Applied(_) => state.unanswered = 0,
         Proposed::Rejected(rejection) => {
+            state.unanswered = 0;
             tracing::debug!(session_id = %state.id, ?what, ?rejection, "proposal refused");
         }
         Proposed::Unknown(reason) => {
             tracing::debug!(session_id = %state.id, ?what, reason, "proposal without answer");
-            state.failed_attempts = state.failed_attempts.saturating_add(1);
+            state.unanswered = state.unanswered.saturating_add(1);
         }
     }
     if what == Proposal::Reset {

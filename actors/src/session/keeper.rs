@@ -17,14 +17,16 @@ use crate::statement::clean_up;
 use super::message::{Message, Proposal};
 use super::state::State;
 
-/// Spawns a task of this actor that reports with one message. It waits at the fence first: all that
-/// an owner does to Spark or proposes is spawned here.
-fn spawn<F>(state: &State, to: &ActorRef<Message>, work: F) -> AbortHandle
+/// Spawns a task of this actor that reports with one message. It waits, and only then passes the
+/// fence: all that an owner does to Spark or proposes is spawned here, and a wait may be longer
+/// than a lease.
+fn spawn<F>(state: &State, to: &ActorRef<Message>, delay: Duration, work: F) -> AbortHandle
 where
     F: Future<Output = Message> + Send + 'static,
 {
     let (to, fence) = (to.clone(), state.fence.clone());
     let task = state.tasks.spawn(async move {
+        sleep(delay).await;
         let report = match fence.pass().await {
             Owner::This => work.await,
             Owner::Another => Message::NotOurs,
@@ -85,14 +87,13 @@ fn tick(
     task.abort_handle()
 }
 
-/// Opens the Spark session after `delay`.
-pub(super) fn open(state: &mut State, to: &ActorRef<Message>, conf: Conf, delay: Duration) {
+/// Opens the Spark session.
+pub(super) fn open(state: &mut State, to: &ActorRef<Message>, conf: Conf) {
     let Some(client) = state.client() else { return };
     let defaults = Arc::clone(&state.conf);
     let spark_session_id = conf.spark_session_id;
     state.opening = Some(spark_session_id.clone());
-    let task = spawn(state, to, async move {
-        sleep(delay).await;
+    let task = spawn(state, to, state.backoff(), async move {
         let result = defaults.open(&client, &spark_session_id, &conf.own).await;
         Message::Opened {
             spark_session_id,
@@ -120,20 +121,15 @@ pub(super) fn propose(
         return;
     }
     let registry = state.ports.registry.clone();
-    let task = spawn(state, to, async move {
+    let task = spawn(state, to, state.proposal_backoff(), async move {
         let result = registry.propose(command).await;
         Message::Proposed { what, result }
     });
     keep(state, task);
 }
 
-/// Winds up one operation, after `delay`.
-pub(super) fn clean(
-    state: &mut State,
-    to: &ActorRef<Message>,
-    record: CleanupRecord,
-    delay: Duration,
-) {
+/// Winds up one operation.
+pub(super) fn clean(state: &mut State, to: &ActorRef<Message>, record: CleanupRecord) {
     let job = JobId(record.job);
     let Some(incarnation) = &record.incarnation else {
         return;
@@ -144,8 +140,7 @@ pub(super) fn clean(
     if !state.cleaning.insert(job) {
         return;
     }
-    let task = spawn(state, to, async move {
-        sleep(delay).await;
+    let task = spawn(state, to, state.backoff(), async move {
         Message::CleanedUp {
             job,
             spark_session_id,
@@ -162,7 +157,7 @@ pub(super) fn keep_alive(state: &mut State, to: &ActorRef<Message>) {
     if std::mem::replace(&mut state.probing, true) {
         return;
     }
-    let task = spawn(state, to, async move {
+    let task = spawn(state, to, Duration::ZERO, async move {
         let result = Box::new(spark.keep_alive().await);
         Message::KeptAlive {
             spark_session_id,
@@ -178,7 +173,7 @@ pub(super) fn release(state: &mut State, to: &ActorRef<Message>) {
         return;
     }
     let (spark, limit) = (state.spark(), state.options.release_limit);
-    let task = spawn(state, to, async move {
+    let task = spawn(state, to, Duration::ZERO, async move {
         if let Some(spark) = spark {
             match timeout(limit, spark.release_session()).await {
                 Ok(Ok(())) => {}

@@ -7,6 +7,7 @@
 //! **Invariant:** it never holds a state of its own about what *should* run, and it acts only
 //! while the registry names this node and this epoch, and this node's lease is held.
 
+mod begun;
 mod conf;
 mod handler;
 mod keeper;

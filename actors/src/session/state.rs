@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use libra_proto::registry::{Incarnation, StatementRecord};
 use libra_proto::types::{Epoch, JobId, SessionId};
@@ -15,6 +16,7 @@ use crate::spark::{Client, ClientOptions, Endpoint, SparkSession};
 use crate::statement::Ports;
 use crate::statement::machine::Intents;
 
+use super::begun::Begun;
 use super::message::Proposal;
 use super::{Arguments, DefaultConf, Options};
 
@@ -41,8 +43,8 @@ pub(crate) struct State {
     /// The committed incarnation.
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) runners: BTreeMap<JobId, Running>,
-    /// Running statements that have had a runner of this actor: never fresh again.
-    pub(crate) begun: BTreeSet<JobId>,
+    /// Running statements that may have been sent already.
+    pub(crate) begun: Begun,
     /// Running statements of which Spark said that their session is gone before it had any of them.
     pub(crate) never_sent: BTreeSet<JobId>,
     pub(crate) cleaning: BTreeSet<JobId>,
@@ -53,11 +55,12 @@ pub(crate) struct State {
     /// A keep-alive, or the release, is under way.
     pub(crate) probing: bool,
     pub(crate) releasing: bool,
-    /// The first look at the registry is done: what becomes `running` from now on is fresh.
-    pub(crate) settled: bool,
+    /// Attempts at Spark that failed, since one did not.
     pub(crate) failed_attempts: u32,
+    /// Proposals of unknown outcome, since the registry answered one.
+    pub(crate) unanswered: u32,
     /// The clock of the keep-alive, and its period.
-    pub(crate) keep_alive: Option<(std::time::Duration, AbortHandle)>,
+    pub(crate) keep_alive: Option<(Duration, AbortHandle)>,
     /// Tasks of this actor, ended with it.
     pub(crate) helpers: Vec<AbortHandle>,
 }
@@ -91,15 +94,15 @@ impl State {
             poked,
             incarnation: None,
             runners: BTreeMap::new(),
-            begun: BTreeSet::new(),
+            begun: Begun::default(),
             never_sent: BTreeSet::new(),
             cleaning: BTreeSet::new(),
             proposing: BTreeSet::new(),
             opening: None,
             probing: false,
             releasing: false,
-            settled: false,
             failed_attempts: 0,
+            unanswered: 0,
             keep_alive: None,
             helpers: Vec::new(),
         }
@@ -141,9 +144,20 @@ impl State {
     }
 
     /// How long to wait before the next attempt at Spark.
-    pub(super) fn backoff(&self) -> std::time::Duration {
-        let wait = std::time::Duration::from_millis(100_u64 << self.failed_attempts.min(8));
-        wait.min(self.options.max_backoff)
+    pub(super) fn backoff(&self) -> Duration {
+        self.wait_after(self.failed_attempts)
+    }
+
+    /// How long a proposal waits: a registry without a leader answers at once.
+    pub(super) fn proposal_backoff(&self) -> Duration {
+        self.wait_after(self.unanswered)
+    }
+
+    fn wait_after(&self, failures: u32) -> Duration {
+        if failures == 0 {
+            return Duration::ZERO;
+        }
+        Duration::from_millis(100_u64 << failures.min(8)).min(self.options.max_backoff)
     }
 }
 

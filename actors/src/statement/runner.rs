@@ -163,7 +163,7 @@ impl Runner {
             Facts {
                 fresh: self.fresh,
                 remembers_operations: self.remembers_operations,
-                seen: stored.begun,
+                seen: stored.begun || stored.perhaps_begun,
                 stored_whole: stored.complete || stored.truncated,
             },
         );
@@ -379,9 +379,7 @@ fn speaks_to_spark(action: &Action) -> bool {
 /// What it is to the statement that a response was not stored.
 fn not_stored(error: &StoreError) -> Failure {
     match error {
-        StoreError::Io { .. } | StoreError::Damaged { .. } | StoreError::Unreachable { .. } => {
-            Failure::Store(error.to_string())
-        }
+        StoreError::Io { .. } | StoreError::Damaged { .. } => Failure::Store(error.to_string()),
         StoreError::Superseded { .. } => Failure::Disconnected,
     }
 }

@@ -17,6 +17,7 @@ use crate::session::{self, SessionActor};
 
 use super::restart::Verdict;
 use super::sessions::{Child, Message, State};
+use super::stray;
 
 type Me = ActorRef<Message>;
 
@@ -91,8 +92,7 @@ async fn start(me: &Me, state: &mut State, id: &SessionId, view: &SessionView) {
         return;
     }
     let Some(endpoint) = state.arguments.endpoints.get(endpoint).cloned() else {
-        let why = format!("its endpoint {endpoint} is not among this node's spark.remote");
-        return fail(me, state, id, view.session.epoch, why);
+        return stray::send_on(me, state, id, view);
     };
     if let Some(tasks) = state.arguments.trackers.unfinished(id) {
         return vacate(me, state, id.clone(), tasks, Duration::ZERO);
@@ -155,7 +155,7 @@ pub(super) fn crashed(me: &Me, state: &mut State, actor: ActorId, error: &str) {
         return;
     };
     let policy = state.arguments.policy;
-    let now_ms = u64::try_from(state.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let now_ms = state.now_ms();
     match state
         .histories
         .entry(id.clone())
@@ -196,7 +196,7 @@ fn vacate(me: &Me, state: &mut State, id: SessionId, tasks: Arc<TaskTracker>, wa
 }
 
 /// Marks the session failed in the registry; until that is through, nothing is started for it.
-fn fail(me: &Me, state: &mut State, id: &SessionId, epoch: u64, why: String) {
+pub(super) fn fail(me: &Me, state: &mut State, id: &SessionId, epoch: u64, why: String) {
     let command = command::Kind::FailSession(FailSession {
         session_id: id.to_string(),
         epoch,

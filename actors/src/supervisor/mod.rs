@@ -13,6 +13,7 @@ mod restart;
 mod root;
 mod roster;
 mod sessions;
+mod stray;
 
 pub use node::{Drained, Node, NodeOptions, StartError, Stopped};
 pub use restart::{History, Policy, Verdict};

@@ -16,7 +16,7 @@ use crate::lease::{
 use crate::mandate::Mandate;
 use crate::ports::RegistryPort;
 use crate::pump::Attached;
-use crate::reaper::Reaper;
+use crate::reaper::{self, Reaper};
 use crate::registry_clock::RegistryClock;
 use crate::scheduler::{self, Scheduler};
 use crate::spark::Endpoint;
@@ -277,10 +277,14 @@ async fn start(
                 .0
                 .get_cell()
         }
-        Part::Reaper => Actor::spawn_linked(None, Reaper, mandate, root)
-            .await?
-            .0
-            .get_cell(),
+        Part::Reaper => {
+            let clock = Arc::clone(&state.options.ports.clock);
+            let arguments = reaper::Arguments { mandate, clock };
+            Actor::spawn_linked(None, Reaper, arguments, root)
+                .await?
+                .0
+                .get_cell()
+        }
         Part::Keeper => {
             let arguments = KeeperArguments {
                 setup: leases(state)?,

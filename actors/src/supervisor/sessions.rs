@@ -97,8 +97,17 @@ pub(super) struct State {
     /// Sessions whose child has ended, until everything of it is gone.
     pub(super) vacating: BTreeMap<SessionId, Attached>,
     pub(super) histories: BTreeMap<SessionId, History>,
+    /// How often sessions came here whose endpoint this node does not have.
+    pub(super) strayed: BTreeMap<SessionId, History>,
     pub(super) started: Instant,
     _pump: Attached,
+}
+
+impl State {
+    /// Time since the supervisor was started.
+    pub(super) fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Actor for SessionSupervisor {
@@ -117,6 +126,7 @@ impl Actor for SessionSupervisor {
             children: BTreeMap::new(),
             vacating: BTreeMap::new(),
             histories: BTreeMap::new(),
+            strayed: BTreeMap::new(),
             started: Instant::now(),
             _pump: pump,
         })

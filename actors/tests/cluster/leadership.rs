@@ -8,7 +8,7 @@ use libra_proto::registry::command::Kind;
 use tokio::time::sleep;
 
 use crate::node::options;
-use crate::registry::Pretended;
+use crate::registry::{Pretended, STARTED_MS};
 
 /// Longer than a few rounds of the reaper; the clock of these tests is pretended too.
 const ROUNDS: Duration = Duration::from_secs(2);
@@ -73,6 +73,29 @@ async fn leadership_that_comes_and_goes_leaves_one_instance() {
     // One every 200 ms, and not two.
     assert!((8..=12).contains(&now.len()), "{now:?}");
     assert!(now.iter().all(|term| *term == 500));
+}
+
+/// Deadlines are the registry's time: whose own clock is wrong finds them due when the others would.
+#[tokio::test(start_paused = true)]
+async fn deadlines_are_judged_by_the_registrys_clock() {
+    const SKEW_MS: u64 = 600_000;
+    for (clock_ms, wall_ms) in [
+        (STARTED_MS, STARTED_MS + SKEW_MS),
+        (STARTED_MS + SKEW_MS, STARTED_MS),
+    ] {
+        let registry = Pretended::new();
+        registry.set_clocks(clock_ms, wall_ms);
+        let _node = Node::start(options(&registry, None)).await.unwrap();
+        registry.lead(Some(3));
+        sleep(ROUNDS).await;
+        let asked = registry.asked_ms();
+        // The tokio clock of this test is pretended, the actors' is not.
+        let late = asked.checked_sub(clock_ms);
+        assert!(
+            late.is_some_and(|ms| ms < SKEW_MS / 2),
+            "{asked} for {clock_ms}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

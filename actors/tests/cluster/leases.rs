@@ -82,6 +82,34 @@ async fn nothing_is_sent_stored_or_committed_while_it_is_over() {
     assert_eq!(now, reattaches, "its stream was held");
 }
 
+/// Between two attempts at Spark it waits for longer than a lease: what it was allowed before the
+/// wait it may not do afterwards.
+#[tokio::test]
+async fn a_wait_that_outlasts_the_lease_ends_at_the_fence() {
+    let setting = Setting::with_session(1).await;
+    setting.registry.change(|view| {
+        view.session.set_state(SessionState::Starting);
+        view.session.incarnation = None;
+    });
+    setting.spark.refuse_greetings();
+    let (port, node) = start(&setting).await;
+    // The next one is due 1.6 s after this one.
+    until("it was tried four times", || {
+        setting.spark.count(&Call::Greet) >= 4
+    })
+    .await;
+    let tried = setting.spark.count(&Call::Greet);
+    let confirmed = setting.registry.confirmed();
+    lose(&port, &node).await;
+    setting.registry.set_truth(Some(None));
+    port.set(Leader::Renews);
+    until("the owner is asked for", || {
+        setting.registry.confirmed() > confirmed + 1
+    })
+    .await;
+    assert_eq!(setting.spark.count(&Call::Greet), tried);
+}
+
 /// It wakes up, its own registry is behind, and the session has gone.
 #[tokio::test]
 async fn an_owner_that_has_slept_finds_out_before_it_does_anything() {

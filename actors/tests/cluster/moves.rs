@@ -1,10 +1,13 @@
 //! A session comes to this node, or leaves it.
 
-use libra_proto::registry::command::Kind;
-use libra_proto::registry::{Finish, OpenSession, SessionState, StatementState};
+use std::time::{Duration, Instant};
 
-use crate::node::Setting;
-use crate::registry::{STARTED_MS, operation};
+use libra_actors::supervisor::Node;
+use libra_proto::registry::command::Kind;
+use libra_proto::registry::{Finish, NodeState, OpenSession, SessionState, StatementState};
+
+use crate::node::{Setting, options};
+use crate::registry::{Pretended, STARTED_MS, operation};
 use crate::spark::Call;
 use crate::until;
 
@@ -72,6 +75,37 @@ async fn one_that_never_arrived_is_sent_with_its_own_id() {
     let asked = Call::Status(operation(1));
     let reattach = Call::Reattach(operation(1), None);
     assert_eq!(setting.spark.calls(), [reattach, asked, sent]);
+}
+
+/// Nothing is stored as far as anybody says, but one of the replicas is down: Spark is asked for
+/// all of it, and the statement is not sent again where Spark does not know it.
+#[tokio::test]
+async fn what_is_perhaps_stored_where_nobody_answers_is_had_from_spark_or_not_at_all() {
+    for known in [true, false] {
+        let setting = Setting::with_session(2).await;
+        setting.registry.run(1);
+        setting.store.silence_a_replica();
+        if known {
+            setting.spark.know(1);
+        }
+        let _node = setting.start(None).await;
+        setting.registry.move_to(1);
+        if known {
+            until("it is attached", || setting.spark.is_attached(1)).await;
+            assert!(setting.spark.batch(1, "r1") && setting.spark.complete(1, "r2"));
+        }
+        until("its end is committed", || !ends(&setting).is_empty()).await;
+        let class = ends(&setting)[0].error.clone().unwrap_or_default();
+        let expected = if known { "" } else { "LIBRA_OUTCOME_UNKNOWN" };
+        assert_eq!(class.error_class, expected);
+        let calls = setting.spark.calls();
+        assert_eq!(calls[0], Call::Reattach(operation(1), None));
+        let sql = Call::Execute(operation(1), "SELECT 1".to_owned());
+        assert!(
+            !calls.contains(&sql) && !calls.contains(&Call::Interrupt),
+            "{calls:?}"
+        );
+    }
 }
 
 /// By the registry's clock it has been running for four minutes, although this node's own is
@@ -201,6 +235,80 @@ async fn a_closed_session_that_is_reopened_elsewhere_stays_there() {
     until("it is open", || !openings(&setting).is_empty()).await;
     let epochs: Vec<u64> = openings(&setting).iter().map(|open| open.epoch).collect();
     assert_eq!(epochs, [3], "never for the node that it was not on");
+}
+
+type Pick = fn(&Kind) -> Option<()>;
+
+/// A registry without a leader answers at once: neither it nor Spark is asked without a pause.
+#[tokio::test]
+async fn proposals_that_nobody_answers_are_repeated_with_growing_pauses() {
+    let closed = |kind: &Kind| matches!(kind, Kind::SessionClosed(_)).then_some(());
+    let reset = |kind: &Kind| matches!(kind, Kind::ResetSession(_)).then_some(());
+    let cases: [(SessionState, Pick); 2] =
+        [(SessionState::Closing, closed), (SessionState::Open, reset)];
+    for (session, pick) in cases {
+        let setting = Setting::with_session(1).await;
+        setting.registry.set_leaderless(true);
+        if session == SessionState::Open {
+            setting.registry.run(1);
+            setting.spark.lose_session();
+        }
+        setting
+            .registry
+            .change(|view| view.session.set_state(session));
+        let begun = Instant::now();
+        let _node = setting.start(None).await;
+        until("it was proposed three times", || {
+            setting.registry.proposed(pick).len() == 3
+        })
+        .await;
+        // 200 and 400 ms.
+        assert!(begun.elapsed() >= Duration::from_millis(600), "{session:?}");
+        let calls = setting.spark.calls();
+        assert!(calls.len() <= 9, "{calls:?}");
+    }
+}
+
+/// This node's spark.remote lacks its endpoint; that of another may have it.
+#[tokio::test]
+async fn a_session_whose_endpoint_is_not_here_goes_on_to_another_node() {
+    let moves = |registry: &Pretended| {
+        registry.proposed(|kind| match kind {
+            Kind::MoveSession(moved) => Some((moved.epoch, moved.to_node)),
+            _ => None,
+        })
+    };
+    let is_failed = |registry: &Pretended| {
+        let failed = |kind: &Kind| matches!(kind, Kind::FailSession(_)).then_some(());
+        !registry.proposed(failed).is_empty()
+    };
+    let registry = Pretended::new();
+    registry.put_node(1, "boot-1");
+    registry.put_node(2, "boot-2");
+    registry.open_session("sc://elsewhere:15002", 1);
+    let _node = Node::start(options(&registry, None)).await.unwrap();
+    registry.run(1);
+    until("it is moved", || moves(&registry) == [(1, 2)]).await;
+    assert!(!is_failed(&registry));
+    // Nor has node 2 its endpoint: it comes back again and again.
+    for times in 2..=5 {
+        registry.move_to(1);
+        until("it is moved again", || moves(&registry).len() == times).await;
+    }
+    registry.move_to(1);
+    until("it is failed", || is_failed(&registry)).await;
+    assert_eq!(moves(&registry).len(), 5);
+
+    // Where there is no other node it has nowhere to go.
+    let alone = Pretended::new();
+    alone.put_node(1, "boot-1");
+    alone.put_node(2, "boot-2");
+    alone.set_node_state(2, NodeState::Down);
+    alone.open_session("sc://elsewhere:15002", 1);
+    let _alone = Node::start(options(&alone, None)).await.unwrap();
+    alone.run(1);
+    until("it is failed", || is_failed(&alone)).await;
+    assert_eq!(moves(&alone), []);
 }
 
 /// The next owner's writer is known to the store before the move is known here.

@@ -47,15 +47,18 @@ struct Inner {
     panics: usize,
     detector_panics: usize,
     unknown: bool,
+    leaderless: bool,
     clock_ms: u64,
-    now_ms: u64,
+    wall_ms: u64,
+    /// Until when deadlines were asked for last.
+    asked_ms: u64,
 }
 
 impl Pretended {
     pub(crate) fn new() -> Arc<Self> {
         let inner = Inner {
             clock_ms: STARTED_MS,
-            now_ms: STARTED_MS,
+            wall_ms: STARTED_MS,
             ..Inner::default()
         };
         Arc::new(Self {
@@ -174,9 +177,20 @@ impl Pretended {
         self.lock().unknown = unknown;
     }
 
-    pub(crate) fn set_clocks(&self, clock_ms: u64, now_ms: u64) {
+    /// Nothing that is proposed is applied, and the answer comes at once.
+    pub(crate) fn set_leaderless(&self, leaderless: bool) {
+        self.lock().leaderless = leaderless;
+    }
+
+    /// Until when deadlines were asked for last.
+    pub(crate) fn asked_ms(&self) -> u64 {
+        self.lock().asked_ms
+    }
+
+    /// The registry's clock, and this node's own.
+    pub(crate) fn set_clocks(&self, clock_ms: u64, wall_ms: u64) {
         let mut inner = self.lock();
-        (inner.clock_ms, inner.now_ms) = (clock_ms, now_ms);
+        (inner.clock_ms, inner.wall_ms) = (clock_ms, wall_ms);
     }
 
     pub(crate) fn journal(&self) -> Vec<Proposal> {
@@ -205,6 +219,15 @@ impl Inner {
                 let view = self.of_epoch(open.epoch)?;
                 view.session.set_state(SessionState::Open);
                 view.session.incarnation = open.incarnation.clone();
+            }
+            Kind::MoveSession(moved) => {
+                let view = self.of_epoch(moved.epoch)?;
+                view.session.owner_node = moved.to_node;
+                view.session.epoch += 1;
+            }
+            Kind::FailSession(failed) => {
+                let view = self.of_epoch(failed.epoch)?;
+                view.session.set_state(SessionState::Failed);
             }
             Kind::SessionClosed(closed) => {
                 let view = self.of_epoch(closed.epoch)?;
@@ -257,9 +280,13 @@ impl RegistryPort for Pretended {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let (result, unknown) = {
             let mut inner = self.lock();
-            let result = inner.apply(&kind);
+            let result = if inner.leaderless {
+                Ok(())
+            } else {
+                inner.apply(&kind)
+            };
             inner.journal.push(Proposal { term, kind });
-            (result, inner.unknown)
+            (result, inner.unknown || inner.leaderless)
         };
         self.changed();
         match result {
@@ -336,9 +363,10 @@ impl RegistryPort for Pretended {
         sessions.iter().map(|id| known.contains(id)).collect()
     }
 
-    fn overdue(&self, _now_ms: u64) -> Vec<JobId> {
+    fn overdue(&self, now_ms: u64) -> Vec<JobId> {
         let panics = {
             let mut inner = self.lock();
+            inner.asked_ms = now_ms;
             let panics = inner.panics;
             inner.panics = panics.saturating_sub(1);
             panics
@@ -370,6 +398,11 @@ impl RegistryPort for Pretended {
     }
 
     fn now_ms(&self) -> u64 {
-        self.lock().now_ms
+        let inner = self.lock();
+        inner.wall_ms.max(inner.clock_ms)
+    }
+
+    fn wall_ms(&self) -> u64 {
+        self.lock().wall_ms
     }
 }

@@ -57,6 +57,10 @@ struct Inner {
     calls: Vec<Call>,
     known: BTreeSet<String>,
     attached: BTreeMap<String, (String, Answers)>,
+    /// The Spark session is gone.
+    lost: bool,
+    /// Greetings get no answer that is understood.
+    refuses: bool,
 }
 
 impl Drop for Spark {
@@ -160,6 +164,20 @@ impl Spark {
         }
     }
 
+    /// The Spark session is gone.
+    pub(crate) fn lose_session(&self) {
+        self.lock().lost = true;
+    }
+
+    /// No greeting gets an answer that is understood.
+    pub(crate) fn refuse_greetings(&self) {
+        self.lock().refuses = true;
+    }
+
+    pub(crate) fn count(&self, call: &Call) -> usize {
+        self.lock().calls.iter().filter(|c| *c == call).count()
+    }
+
     /// Holds greetings up, or lets them through.
     pub(crate) fn open_gate(&self, open: bool) {
         self.gate.send_replace(open);
@@ -231,6 +249,9 @@ impl SparkConnectService for Service {
         let operation = request.operation_id;
         let call = Call::Reattach(operation.clone(), request.last_response_id);
         let mut inner = self.note(call);
+        if inner.lost {
+            return Err(spark_error("INVALID_HANDLE.SESSION_NOT_FOUND"));
+        }
         if !inner.known.contains(&operation) {
             return Err(spark_error("INVALID_HANDLE.OPERATION_NOT_FOUND"));
         }
@@ -286,7 +307,7 @@ impl SparkConnectService for Service {
         &self,
         request: Request<AnalyzePlanRequest>,
     ) -> Result<Response<AnalyzePlanResponse>, Status> {
-        drop(self.note(Call::Greet));
+        let refuses = self.note(Call::Greet).refuses;
         let mut gate = self.gate.subscribe();
         gate.wait_for(|open| *open).await.unwrap();
         let version = analyze_plan_response::SparkVersion {
@@ -295,7 +316,7 @@ impl SparkConnectService for Service {
         Ok(Response::new(AnalyzePlanResponse {
             session_id: request.into_inner().session_id,
             server_side_session_id: SERVER_SIDE.to_owned(),
-            result: Some(analyze_plan_response::Result::SparkVersion(version)),
+            result: (!refuses).then_some(analyze_plan_response::Result::SparkVersion(version)),
         }))
     }
 

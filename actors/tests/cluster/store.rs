@@ -22,6 +22,8 @@ pub(crate) struct Store {
 struct Inner {
     appended: BTreeMap<JobId, Responses>,
     superseded: bool,
+    /// Another node may hold something, and does not answer.
+    silent: bool,
 }
 
 impl Store {
@@ -29,6 +31,11 @@ impl Store {
     pub(crate) fn appended(&self, job: u64) -> Responses {
         let inner = self.inner.lock().unwrap();
         inner.appended.get(&JobId(job)).cloned().unwrap_or_default()
+    }
+
+    /// Where nothing is found, from now on, a node that may have something is silent.
+    pub(crate) fn silence_a_replica(&self) {
+        self.inner.lock().unwrap().silent = true;
     }
 
     /// From now on a newer epoch writes everything.
@@ -48,6 +55,7 @@ impl ResultStorePort for Store {
         let last_response_id = before.and_then(|all| all.last()).map(|(_, id)| id.clone());
         let stored = StoredProgress {
             begun: last_response_id.is_some(),
+            perhaps_begun: last_response_id.is_none() && inner.silent,
             last_response_id,
             ..StoredProgress::default()
         };

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use libra_actors::ports::{ChangeFeed, Feed, Proposed, RegistryPort, Retirable, SessionView};
 use libra_proto::registry::{Applied, Command, NodeRecord, PoolRecord, Settings, applied, command};
 use libra_proto::types::{EndpointDemand, Epoch, JobId, NodeId, Place, SessionId, Standing};
-use libra_raft::registry::{Registry, SHARED_SESSION, UnderCopied};
+use libra_raft::registry::{Registry, SHARED_SESSION, Shortages};
 use libra_raft::{FeedEvent, Handle, ProposeError, ReadError};
 use tokio::sync::watch;
 
-use crate::clock;
+use crate::clock::{self, CommandClock};
 
 /// How many deadlines, or entries of history, one command takes at most.
 const BATCH: usize = 500;
@@ -21,13 +21,19 @@ const BATCH: usize = 500;
 pub struct RaftRegistry {
     handle: Handle,
     node: NodeId,
+    clock: Arc<CommandClock>,
 }
 
 impl RaftRegistry {
     /// Joins the actors of `node` to its registry.
     #[must_use]
     pub fn new(handle: Handle, node: NodeId) -> Self {
-        Self { handle, node }
+        let clock = Arc::new(CommandClock::new());
+        Self {
+            handle,
+            node,
+            clock,
+        }
     }
 
     fn command(&self, kind: command::Kind) -> Command {
@@ -47,10 +53,11 @@ impl RaftRegistry {
         self.handle.read_index().await
     }
 
-    /// Results with too few copies, as applied here.
+    /// Results with too few copies, as applied here: see [`Registry::under_copied`].
     #[must_use]
-    pub fn under_copied(&self, most: usize) -> Vec<UnderCopied> {
-        self.handle.view(|registry| registry.under_copied(most))
+    pub fn under_copied(&self, from: JobId, looked_most: usize, found_most: usize) -> Shortages {
+        self.handle
+            .view(|registry| registry.under_copied(from, looked_most, found_most))
     }
 
     /// The epoch whose file holds the result of a statement that has ended with one.
@@ -222,6 +229,10 @@ impl RegistryPort for RaftRegistry {
     }
 
     fn now_ms(&self) -> u64 {
+        self.clock.now_ms(self.clock_ms())
+    }
+
+    fn wall_ms(&self) -> u64 {
         clock::now_ms()
     }
 }

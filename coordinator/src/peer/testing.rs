@@ -1,6 +1,6 @@
 //! Nodes joined by real connections of this machine, which a test can freeze and cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,25 +33,36 @@ pub(crate) async fn until(what: &str, check: impl Fn() -> bool) {
 
 /// Who is where.
 #[derive(Clone, Default)]
-pub(crate) struct Directory(Arc<Mutex<BTreeMap<NodeId, PeerNode>>>);
+pub(crate) struct Directory {
+    known: Arc<Mutex<BTreeMap<NodeId, PeerNode>>>,
+    down: Arc<Mutex<BTreeSet<NodeId>>>,
+}
 
 impl Directory {
     pub(crate) fn put(&self, node: PeerNode) {
-        self.0.lock().unwrap().insert(node.node_id, node);
+        self.known.lock().unwrap().insert(node.node_id, node);
     }
 
     pub(crate) fn remove(&self, node: u64) {
-        self.0.lock().unwrap().remove(&NodeId(node));
+        self.known.lock().unwrap().remove(&NodeId(node));
+    }
+
+    /// The node is known to be down.
+    pub(crate) fn set_down(&self, node: u64) {
+        self.down.lock().unwrap().insert(NodeId(node));
     }
 }
 
 impl PeerDirectory for Directory {
     fn node(&self, id: NodeId) -> Option<PeerNode> {
-        self.0.lock().unwrap().get(&id).cloned()
+        self.known.lock().unwrap().get(&id).cloned()
     }
 
     fn nodes(&self) -> Vec<PeerNode> {
-        self.0.lock().unwrap().values().cloned().collect()
+        let down = self.down.lock().unwrap();
+        let known = self.known.lock().unwrap();
+        let up = known.values().filter(|node| !down.contains(&node.node_id));
+        up.cloned().collect()
     }
 }
 
@@ -166,6 +177,7 @@ enum State {
 pub(crate) struct Link {
     pub(crate) address: String,
     state: watch::Sender<State>,
+    accepted: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
     dies_after: Arc<AtomicU64>,
     _task: AbortOnDropHandle<()>,
@@ -176,10 +188,12 @@ impl Link {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let state = watch::Sender::new(State::Flows);
+        let accepted = Arc::new(AtomicU64::new(0));
         let sent = Arc::new(AtomicU64::new(0));
         let dies_after = Arc::new(AtomicU64::new(u64::MAX));
         let way = Way {
             state: state.clone(),
+            accepted: Arc::clone(&accepted),
             sent: Arc::clone(&sent),
             dies_after: Arc::clone(&dies_after),
         };
@@ -187,6 +201,7 @@ impl Link {
         Self {
             address,
             state,
+            accepted,
             sent,
             dies_after,
             _task: AbortOnDropHandle::new(task),
@@ -221,6 +236,11 @@ impl Link {
         self.state.send_replace(State::Flows);
     }
 
+    /// Connections that were made.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
     /// Bytes that have come from the server.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::SeqCst)
@@ -230,6 +250,7 @@ impl Link {
 #[derive(Clone)]
 struct Way {
     state: watch::Sender<State>,
+    accepted: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
     dies_after: Arc<AtomicU64>,
 }
@@ -242,6 +263,7 @@ impl Way {
             tokio::select! {
                 accepted = listener.accept() => {
                     let (client, _) = accepted.unwrap();
+                    self.accepted.fetch_add(1, Ordering::SeqCst);
                     if *state.borrow() != State::Dead {
                         connections.spawn(self.clone().connection(client, server.clone()));
                     }

@@ -123,6 +123,27 @@ async fn another_holder_goes_on_when_one_dies_in_the_middle() {
     assert!(arrow(&here).await == read);
 }
 
+/// Whose packets vanish would cost its limit with every page.
+#[tokio::test]
+async fn a_holder_that_is_down_is_not_asked_before_the_others() {
+    for (batches, rows) in [(1, 3), (BATCHES, ROWS)] {
+        let (directory, nodes) = nodes(3, UNLIMITED).await;
+        let manifest = on_each(&[&nodes[0], &nodes[1]], batches, rows).await;
+        nodes[0].link.freeze(true);
+        directory.set_down(1);
+        let here = nodes[1].store.reader(JOB, &manifest).await.unwrap();
+        let there = nodes[2].store.reader(JOB, &manifest).await.unwrap();
+        assert!(arrow(&there).await == arrow(&here).await);
+        assert_eq!(nodes[0].link.accepted(), 0);
+        // It is the last resort all the same; a small result is remembered.
+        nodes[0].link.freeze(false);
+        nodes[1].link.kill();
+        let there = nodes[2].store.reader(JOB, &manifest).await.unwrap();
+        assert!(arrow(&there).await == arrow(&here).await);
+        assert_eq!(nodes[0].link.accepted() > 0, batches > 1);
+    }
+}
+
 #[tokio::test]
 async fn a_damaged_copy_is_refused_and_the_whole_one_read() {
     let (_, nodes) = nodes(3, UNLIMITED).await;

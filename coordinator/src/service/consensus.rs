@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use super::rejection::refused;
 use super::{Service, ServiceError};
-use crate::clock::now_ms;
 
 // Looked at again so often while there is no leader; an election takes ten times as long.
 const RETRY_EVERY: Duration = Duration::from_millis(25);
@@ -162,7 +161,7 @@ impl Service {
             Uuid::new_v4().into_bytes().to_vec()
         };
         Command {
-            proposed_at_ms: now_ms(),
+            proposed_at_ms: self.inner.clock.now_ms(self.view(Registry::clock_ms)),
             proposer_node: self.inner.options.node_id.0,
             request_id,
             kind: Some(kind),

@@ -49,6 +49,7 @@ pub use statements::{StatementFilter, StatementPage};
 pub use submit::{Submission, Submitted};
 pub use waits::Waiter;
 
+use crate::clock::CommandClock;
 use crate::live::Live;
 use crate::results::ResultStore;
 use waits::Waits;
@@ -61,6 +62,7 @@ pub struct Service {
 
 struct Inner {
     raft: libra_raft::Handle,
+    clock: CommandClock,
     results: ResultStore,
     live: Live,
     probes: Vec<Arc<dyn HealthProbe>>,
@@ -85,6 +87,7 @@ impl Service {
         let pump = waits.clone().pump(raft.subscribe(), live.subscribe());
         let inner = Inner {
             raft,
+            clock: CommandClock::new(),
             results,
             live,
             probes,

@@ -1,8 +1,10 @@
 //! Makes lost copies of results anew, while this node leads.
 //!
 //! **Invariant:** a node becomes a holder only after it has said that the whole file is durable
-//! there; what is no longer under-copied by then is left alone by `apply`.
+//! there; what is no longer under-copied by then is left alone by `apply`. What cannot be copied
+//! keeps nothing else from its turn: each round goes on behind the last one tried.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libra_actors::ports::{Proposed, RegistryPort};
@@ -18,8 +20,10 @@ use crate::peer::Peers;
 /// How often it is looked for results with too few copies. Longer than a restart of a node takes:
 /// what a node holds counts again once it is back.
 const EVERY: Duration = Duration::from_secs(5);
-/// How many copies one round makes at most.
+/// How many copies one round tries to make at most.
 const BATCH: usize = 64;
+/// How many statements are looked at without a break: the registry waits meanwhile.
+const LOOKED_AT: usize = 4096;
 /// For one copy, and a second more for so many bytes.
 const LIMIT: Duration = Duration::from_secs(10);
 const BYTES_IN_A_SECOND: u64 = 20 << 20;
@@ -27,37 +31,154 @@ const BYTES_IN_A_SECOND: u64 = 20 << 20;
 /// Looks for results with too few copies, for ever.
 pub(crate) async fn run(registry: RaftRegistry, peers: Peers) {
     let leadership = registry.leadership();
+    let mut turns = Turns::new();
     let mut clock = interval(EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        let mut copied = 0;
-        for found in registry.under_copied(BATCH) {
-            if leadership.borrow().is_none() {
-                break;
-            }
-            match copy(&registry, &peers, &found).await {
-                Ok(()) => copied += 1,
-                Err(error) => {
-                    tracing::warn!(job_id = %found.job, error, "copy of a result not made anew");
-                }
-            }
+        turns.begin();
+        let leads = || leadership.borrow().is_some();
+        let round = round(&registry, &peers, &mut turns, leads).await;
+        if round.copied > 0 {
+            tracing::info!(copied = round.copied, "copies of results made anew");
         }
-        if copied > 0 {
-            tracing::info!(copied, "copies of results made anew");
+        if let Some((job, error)) = round.last_error {
+            let failed = round.failed;
+            tracing::warn!(failed, last = %job, error, "copies of results not made anew");
         }
     }
 }
 
-async fn copy(registry: &RaftRegistry, peers: &Peers, found: &UnderCopied) -> Result<(), String> {
+/// What one round has done.
+#[derive(Debug, Default)]
+struct Round {
+    copied: usize,
+    failed: usize,
+    last_error: Option<(JobId, String)>,
+}
+
+/// Looks at every statement once, or until enough was tried.
+async fn round(
+    registry: &RaftRegistry,
+    peers: &Peers,
+    turns: &mut Turns,
+    leads: impl Fn() -> bool,
+) -> Round {
+    let mut round = Round::default();
+    loop {
+        let left = BATCH.saturating_sub(round.copied + round.failed);
+        if left == 0 || !leads() {
+            return round;
+        }
+        let looked = registry.under_copied(turns.from, LOOKED_AT, left);
+        for found in &looked.found {
+            if !leads() {
+                return round;
+            }
+            let Some(target) = turns.target(found) else {
+                continue;
+            };
+            match copy(registry, peers, found, target).await {
+                Ok(()) => {
+                    round.copied += 1;
+                    turns.copied(target);
+                }
+                Err(error) => {
+                    round.failed += 1;
+                    turns.failed(target);
+                    round.last_error = Some((found.job, error));
+                }
+            }
+        }
+        if !turns.go_on(looked.next) {
+            return round;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Whose turn it is.
+#[derive(Debug)]
+struct Turns {
+    /// The statement to go on with.
+    from: JobId,
+    /// The one that the round under way began with, until it has come around to the first.
+    to_the_end: Option<JobId>,
+    /// Where the round ends that has come around.
+    until: JobId,
+    /// Nodes that did not take a copy lately, the more so the higher.
+    failures: BTreeMap<NodeId, u32>,
+}
+
+impl Turns {
+    /// More is not held against anybody: a minute's worth of rounds.
+    const FAILURES_MOST: u32 = 12;
+    /// No statement comes before this one.
+    const START: JobId = JobId(0);
+
+    fn new() -> Self {
+        Self {
+            from: Self::START,
+            to_the_end: None,
+            until: Self::START,
+            failures: BTreeMap::new(),
+        }
+    }
+
+    /// A round begins: what was long ago counts less and less.
+    fn begin(&mut self) {
+        self.to_the_end = Some(self.from);
+        self.failures.retain(|_, failures| {
+            *failures = failures.saturating_sub(1);
+            *failures > 0
+        });
+    }
+
+    /// Goes on where to look next, `None` being the end; whether this round has something left.
+    fn go_on(&mut self, next: Option<JobId>) -> bool {
+        self.from = next.unwrap_or(Self::START);
+        match (next, self.to_the_end) {
+            (Some(_), Some(_)) => true,
+            (None, Some(began)) => {
+                self.to_the_end = None;
+                self.until = began;
+                began > self.from
+            }
+            (Some(next), None) => next < self.until,
+            (None, None) => false,
+        }
+    }
+
+    /// The one that has failed the least, of equal ones the first.
+    fn target(&self, found: &UnderCopied) -> Option<NodeId> {
+        let failures = |node: &&NodeId| self.failures.get(node).copied().unwrap_or(0);
+        found.targets.iter().min_by_key(failures).copied()
+    }
+
+    fn failed(&mut self, target: NodeId) {
+        let failures = self.failures.entry(target).or_default();
+        *failures = failures.saturating_add(2).min(Self::FAILURES_MOST);
+    }
+
+    fn copied(&mut self, target: NodeId) {
+        self.failures.remove(&target);
+    }
+}
+
+async fn copy(
+    registry: &RaftRegistry,
+    peers: &Peers,
+    found: &UnderCopied,
+    target: NodeId,
+) -> Result<(), String> {
     let manifest = &found.manifest;
     let file = file_of(found.job, manifest);
     let limit = LIMIT + Duration::from_secs(file.length / BYTES_IN_A_SECOND);
     let mut failed = String::new();
     for holder in &found.within_reach {
-        let copied = peers.copy_result(found.target, limit, file, *holder).await;
+        let copied = peers.copy_result(target, limit, file, *holder).await;
         match copied {
-            Ok(store_uuid) => return note(registry, found, store_uuid).await,
+            Ok(store_uuid) => return note(registry, found, target, store_uuid).await,
             Err(error) => failed = error.to_string(),
         }
     }
@@ -76,9 +197,10 @@ fn file_of(job: JobId, manifest: &ResultManifest) -> FileId {
 async fn note(
     registry: &RaftRegistry,
     found: &UnderCopied,
+    target: NodeId,
     store_uuid: String,
 ) -> Result<(), String> {
-    let NodeId(node_id) = found.target;
+    let NodeId(node_id) = target;
     let mut holders = found.manifest.holders.clone();
     holders.retain(|holder| holder.node_id != node_id);
     holders.push(Holder {
@@ -94,5 +216,67 @@ async fn note(
         Proposed::Applied(_) => Ok(()),
         Proposed::Rejected(rejection) => Err(format!("refused: {:?}", rejection.code())),
         Proposed::Unknown(reason) => Err(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(targets: &[u64]) -> UnderCopied {
+        UnderCopied {
+            job: JobId(1),
+            manifest: ResultManifest::default(),
+            within_reach: vec![NodeId(9)],
+            targets: targets.iter().copied().map(NodeId).collect(),
+        }
+    }
+
+    #[test]
+    fn a_round_looks_at_everything_once_and_the_next_goes_on_behind_it() {
+        let mut turns = Turns::new();
+        let next = |job: u64| Some(JobId(job));
+        turns.begin();
+        assert!(turns.go_on(next(4_000)));
+        // Enough was tried: the next round begins there, and comes around to it.
+        turns.begin();
+        assert_eq!(turns.from, JobId(4_000));
+        assert!(turns.go_on(next(8_000)));
+        assert!(turns.go_on(None), "the first ones are left");
+        assert_eq!(turns.from, JobId(0));
+        assert!(turns.go_on(next(3_000)));
+        assert!(!turns.go_on(next(7_000)));
+        // It was all retired meanwhile.
+        turns.begin();
+        assert!(turns.go_on(None));
+        assert!(!turns.go_on(None));
+        turns.begin();
+        assert!(!turns.go_on(None), "it has begun with the first");
+    }
+
+    #[test]
+    fn another_target_is_tried_after_a_failure_and_it_is_forgiven() {
+        let mut turns = Turns::new();
+        let target = |turns: &Turns, of: &[u64]| turns.target(&found(of)).map(|node| node.0);
+        assert_eq!(target(&turns, &[]), None);
+        assert_eq!(target(&turns, &[2, 3]), Some(2));
+        turns.failed(NodeId(2));
+        turns.begin();
+        assert_eq!(target(&turns, &[2, 3]), Some(3));
+        assert_eq!(target(&turns, &[2]), Some(2), "there is no other");
+        turns.failed(NodeId(3));
+        turns.failed(NodeId(3));
+        assert_eq!(target(&turns, &[3, 2]), Some(2), "it has failed less");
+        turns.begin();
+        assert_eq!(target(&turns, &[2, 3]), Some(2), "a while ago");
+        turns.copied(NodeId(3));
+        assert_eq!(target(&turns, &[3, 2]), Some(3), "it took one");
+        for _ in 0..100 {
+            turns.failed(NodeId(2));
+        }
+        for _ in 0..Turns::FAILURES_MOST {
+            turns.begin();
+        }
+        assert_eq!(target(&turns, &[2, 3]), Some(2), "a minute ago");
     }
 }

@@ -21,8 +21,17 @@ pub struct UnderCopied {
     pub manifest: ResultManifest,
     /// The holders that can be asked.
     pub within_reach: Vec<NodeId>,
-    /// Who is to hold it too.
-    pub target: NodeId,
+    /// Who could hold it too, beginning elsewhere with every job so that copies are spread.
+    pub targets: Vec<NodeId>,
+}
+
+/// What came of looking for results on too few nodes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Shortages {
+    /// Those that were found.
+    pub found: Vec<UnderCopied>,
+    /// Where to look on; `None` at the end.
+    pub next: Option<JobId>,
 }
 
 impl Registry {
@@ -75,35 +84,55 @@ impl Registry {
             .is_some_and(|node| node.store_uuid == holder.store_uuid && node.state().is_working())
     }
 
-    /// Results that are on fewer nodes than they should and could be, each with the node that is to
-    /// hold it too; `most` of them, in order of acceptance. One that no node has is left out.
+    /// Results that are on fewer nodes than they should and could be, each with the nodes that could
+    /// hold it too: `found_most` of them, in order of acceptance, of the next `looked_most` statements
+    /// from `from` on. One that no node has is left out.
     #[must_use]
-    pub fn under_copied(&self, most: usize) -> Vec<UnderCopied> {
-        let up: Vec<u64> = self.up_nodes().map(|node| node.node_id).collect();
+    pub fn under_copied(&self, from: JobId, looked_most: usize, found_most: usize) -> Shortages {
+        let up: Vec<NodeId> = self.up_nodes().map(|node| NodeId(node.node_id)).collect();
         let wanted = self.copies_wanted().min(up.len());
-        let statements = self.records.statements.iter();
-        let ended = statements.filter(|(_, statement)| statement.state().has_ended());
-        let found = ended.filter_map(|(job, statement)| {
-            let manifest = statement.result.as_ref()?;
-            let holders = manifest.holders.iter();
-            let within_reach: Vec<NodeId> = holders
-                .filter(|holder| self.is_within_reach(holder))
-                .map(|holder| NodeId(holder.node_id))
-                .collect();
-            if within_reach.is_empty() || within_reach.len() >= wanted {
-                return None;
+        let mut shortages = Shortages::default();
+        let mut left = looked_most;
+        for (job, statement) in self.records.statements.range(from..) {
+            if left == 0 || shortages.found.len() >= found_most {
+                shortages.next = Some(*job);
+                break;
             }
-            let free = |node: &&u64| !within_reach.contains(&NodeId(**node));
-            let free: Vec<u64> = up.iter().filter(free).copied().collect();
-            let turn = usize::try_from(job.0).unwrap_or_default() % free.len().max(1);
-            Some(UnderCopied {
-                job: *job,
-                target: NodeId(*free.get(turn)?),
-                manifest: manifest.clone(),
-                within_reach,
-            })
-        });
-        found.take(most).collect()
+            left -= 1;
+            let found = self.shortage(*job, statement, &up, wanted);
+            shortages.found.extend(found);
+        }
+        shortages
+    }
+
+    fn shortage(
+        &self,
+        job: JobId,
+        statement: &StatementRecord,
+        up: &[NodeId],
+        wanted: usize,
+    ) -> Option<UnderCopied> {
+        let ended = statement.state().has_ended();
+        let manifest = statement.result.as_ref().filter(|_| ended)?;
+        let holders = manifest.holders.iter();
+        let within_reach: Vec<NodeId> = holders
+            .filter(|holder| self.is_within_reach(holder))
+            .map(|holder| NodeId(holder.node_id))
+            .collect();
+        if within_reach.is_empty() || within_reach.len() >= wanted {
+            return None;
+        }
+        let free = up.iter().filter(|node| !within_reach.contains(node));
+        let mut targets: Vec<NodeId> = free.copied().collect();
+        let turn = usize::try_from(job.0).unwrap_or_default();
+        let turn = turn.checked_rem(targets.len())?;
+        targets.rotate_left(turn);
+        Some(UnderCopied {
+            job,
+            manifest: manifest.clone(),
+            within_reach,
+            targets,
+        })
     }
 
     /// On how many nodes each result is to be, from 1.

@@ -1,7 +1,8 @@
 //! Which nodes are to hold the result of a statement that runs.
 //!
-//! **Invariant:** pure. The owner comes first, nobody comes twice, and after a move a node that
-//! holds what was written so far stays among them, if one is there.
+//! **Invariant:** pure. The owner comes first, nobody comes twice, and after a move the old owner
+//! stays among them as long as it works: it alone surely holds all that was written so far. Where it
+//! does not work, one that holds a copy stays, if one is there.
 
 /// Where a statement runs, and who could hold its result.
 #[derive(Debug, Clone, Copy)]
@@ -16,9 +17,10 @@ pub(super) struct Seat<'a> {
     pub(super) wanted: usize,
 }
 
-/// The owner, then those of `before` that are UP, then the UP nodes that follow the owner by id,
-/// beginning elsewhere with every job so that copies are spread: as many as wanted, or as there
-/// are. One more of `before` where otherwise none of the list would hold what was written so far.
+/// The owner, then those of `before`, its owner first, that are UP, then the UP nodes that follow the
+/// owner by id, beginning elsewhere with every job so that copies are spread: as many as wanted, or
+/// as there are. One more where otherwise the owner of `before` would be left out although it works,
+/// or none of the list would hold what was written so far.
 pub(super) fn choose(seat: &Seat<'_>, before: &[u64]) -> Vec<u64> {
     let others: Vec<u64> = after(seat.owner, seat.up).collect();
     let skip = usize::try_from(seat.job).unwrap_or(usize::MAX) % others.len().max(1);
@@ -33,9 +35,16 @@ pub(super) fn choose(seat: &Seat<'_>, before: &[u64]) -> Vec<u64> {
             chosen.push(*node);
         }
     }
-    if !chosen.iter().any(|node| before.contains(node)) {
-        let works = |set: &[u64]| before.iter().copied().find(|node| set.contains(node));
-        chosen.extend(works(seat.up).or_else(|| works(seat.working)));
+    let works = |node: &u64| seat.up.contains(node) || seat.working.contains(node);
+    match before.first().filter(|first| works(first)) {
+        // Another that was to hold a copy may still be catching up.
+        Some(first) if !chosen.contains(first) => chosen.push(*first),
+        Some(_) => {}
+        None if chosen.iter().any(|node| before.contains(node)) => {}
+        None => {
+            let of = |set: &[u64]| before.iter().copied().find(|node| set.contains(node));
+            chosen.extend(of(seat.up).or_else(|| of(seat.working)));
+        }
     }
     chosen
 }
@@ -109,7 +118,23 @@ mod tests {
             ..seat(0, 2, &[2, 3], 2)
         };
         assert_eq!(choose(&draining, &[4]), [2, 3, 4]);
-        assert_eq!(choose(&draining, &[4, 3]), [2, 3]);
+        assert_eq!(
+            choose(&draining, &[4, 3]),
+            [2, 3, 4],
+            "the old owner drains"
+        );
+        assert_eq!(choose(&draining, &[4, 2]), [2, 3, 4], "to one with a copy");
+        assert_eq!(
+            choose(&draining, &[9, 4]),
+            [2, 3, 4],
+            "the old owner is dead"
+        );
+        assert_eq!(choose(&draining, &[9, 4, 3]), [2, 3], "one is enough then");
+        assert_eq!(
+            moved(3, 1, &[1, 3]),
+            [3, 1],
+            "the owner's copy may be short"
+        );
     }
 
     fn nodes() -> impl Strategy<Value = BTreeSet<u64>> {
@@ -134,8 +159,16 @@ mod tests {
             let expected = wanted.clamp(1, possible);
             prop_assert!(chosen.len() == expected || chosen.len() == expected + 1);
             let has_copy = |node: &u64| before.contains(node);
+            let works = |node: &&u64| working.contains(node);
+            let old_owner = before.first().filter(works);
+            prop_assert!(old_owner.is_none_or(|node| chosen.contains(node)), "the old owner left out");
             if chosen.len() > expected {
-                prop_assert!(!chosen.iter().take(expected).any(has_copy), "one more without need");
+                let listed: Vec<u64> = chosen.iter().copied().take(expected).collect();
+                let needed = match old_owner {
+                    Some(node) => !listed.contains(node),
+                    None => !listed.iter().any(has_copy),
+                };
+                prop_assert!(needed, "one more without need");
             }
             let alive = before.iter().any(|node| working.contains(node) || *node == owner);
             prop_assert_eq!(chosen.iter().any(has_copy), alive);

@@ -25,7 +25,7 @@ mod update;
 #[cfg(test)]
 mod tests;
 
-pub use cluster::UnderCopied;
+pub use cluster::{Shortages, UnderCopied};
 pub use error::RestoreError;
 pub use idempotency::{Idempotent, IdempotentTarget, session_key};
 pub use invariants::Violation;

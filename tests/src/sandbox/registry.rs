@@ -231,4 +231,8 @@ impl RegistryPort for MemoryRegistry {
     fn now_ms(&self) -> u64 {
         self.lock().now_ms
     }
+
+    fn wall_ms(&self) -> u64 {
+        self.now_ms()
+    }
 }

@@ -36,7 +36,7 @@ pub struct Facts {
     pub fresh: bool,
     /// The server refuses a repeated operation id even after release.
     pub remembers_operations: bool,
-    /// At least one response of it is stored: it surely arrived.
+    /// A response of it is stored, or may be where nobody answers: it arrived, or may have.
     pub seen: bool,
     /// The stored result is whole, or was cut at a limit: nothing more will be read.
     pub stored_whole: bool,

@@ -108,6 +108,33 @@ fn nothing_is_sent_again_once_a_response_was_seen() {
     );
 }
 
+/// Whose responses are perhaps stored where nobody answers: Spark has all of it, or it is lost.
+#[test]
+fn what_may_have_been_seen_is_taken_from_its_first_response_on() {
+    let perhaps = Facts {
+        seen: true,
+        ..RECOVERED
+    };
+    let rows = [
+        (Event::Attached, Action::Read, ""),
+        (
+            Event::Failed(Failure::PositionLost),
+            stop_in_spark(lost(
+                "Spark no longer has the part of the result that is missing here",
+            )),
+            "LIBRA_RESULT_LOST",
+        ),
+        (Event::Failed(Failure::NotFound), Action::AskStatus, ""),
+    ];
+    for (event, expected, class) in rows {
+        let mut machine = machine(perhaps);
+        assert_eq!(machine.on(Event::Begin, at(0)), Action::Reattach);
+        let action = machine.on(event, at(1));
+        assert_eq!(class_of(&action), class);
+        assert_eq!(action, expected);
+    }
+}
+
 #[test]
 fn nothing_is_sent_again_to_a_server_without_memory() {
     let (_, action) = not_found(Facts {

@@ -101,10 +101,14 @@ impl ResultStore {
                     .is_some_and(|known| known.store_uuid == uuid)
         };
         let named = manifest.holders.iter();
-        let holders: Vec<NodeId> = named
+        let mut holders: Vec<NodeId> = named
             .filter(|holder| is_holder(&NodeId(holder.node_id), &holder.store_uuid))
             .map(|holder| NodeId(holder.node_id))
             .collect();
+        // One that is down may not even refuse: it would cost its limit with every page.
+        let others = peers.others();
+        let is_down = |holder: &NodeId| others.iter().all(|node| node.node_id != *holder);
+        holders.sort_by_key(is_down);
         (!holders.is_empty()).then(|| Remote {
             peers: peers.clone(),
             file: file_id(job, manifest),

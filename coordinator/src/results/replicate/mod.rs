@@ -28,6 +28,7 @@ pub(crate) use copy_file::CopyPlace;
 pub(crate) use fence::Fence;
 pub use fetch::CopyError;
 pub(crate) use receive::{ReceiveError, Receiving};
+pub(crate) use search::Earlier;
 pub(crate) use set::Copies;
 
 /// Who is told that other nodes hold a result from now on than those it was begun with.

@@ -2,7 +2,8 @@
 //!
 //! **Invariant:** copies of all epochs are begins of the same result, because a statement runs once:
 //! the longest one is the one to go on from. That nothing is stored is believed only of nodes that
-//! say so.
+//! say so: where one is silent the result begins anew with what Spark still has, and its statement
+//! counts as one of which something was stored.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -30,6 +31,15 @@ const WAIT_WITH_COPY: Duration = Duration::from_secs(1);
 const ATTEMPT: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What is known of the responses that earlier owners have stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// This node has them now, or there are none.
+    Here,
+    /// Nothing is here, and something may be where nobody answers.
+    Perhaps,
+}
+
 /// Somewhere that a copy is; `None` is this node.
 #[derive(Debug, Clone, Copy)]
 struct Found {
@@ -39,17 +49,16 @@ struct Found {
 
 impl ResultStore {
     /// Makes the longest copy that there is the file of `epoch`. Writers of older epochs are kept
-    /// out everywhere from then on.
+    /// out from then on, wherever somebody answers.
     ///
     /// # Errors
-    /// When a newer epoch was seen, when no copy was found and not all nodes said that they have
-    /// none, or when none of those found can be had.
+    /// When a newer epoch was seen, or this node's disk refuses.
     pub(crate) async fn go_on(
         &self,
         job: JobId,
         epoch: Epoch,
         nodes: &[NodeId],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Earlier, StoreError> {
         let here = self.find(job, epoch).await.map_err(|error| match error {
             ReceiveError::Superseded { job, epoch } => StoreError::Superseded { job, epoch },
             ReceiveError::Busy { .. }
@@ -66,8 +75,10 @@ impl ResultStore {
         if let Some(peers) = self.peers() {
             let silent = ask(peers, job, epoch, nodes, &mut found).await?;
             if found.is_empty() && !silent.is_empty() {
-                let cause = silent.iter().map(|error| format!("; {error}")).collect();
-                return Err(StoreError::Unreachable { job, cause });
+                let silent: String = silent.iter().map(|error| format!("; {error}")).collect();
+                tracing::warn!(%job, %epoch, silent,
+                    "no copy of the result found, and not everybody asked; Spark sends it again if it can");
+                return Ok(Earlier::Perhaps);
             }
         }
         self.take_longest(job, epoch, found).await
@@ -78,33 +89,30 @@ impl ResultStore {
         job: JobId,
         epoch: Epoch,
         mut found: Vec<Found>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Earlier, StoreError> {
         // The longest first, of equal ones that which is here already, or nearly.
         found.sort_by_key(|found| {
             let here = found.node.is_none();
             (found.file.length, here, here && found.file.epoch == epoch.0)
         });
-        let mut failed = String::new();
+        let mut earlier = Earlier::Here;
         for found in found.into_iter().rev() {
             if found.node.is_none() && found.file.epoch == epoch.0 {
-                return Ok(());
+                return Ok(Earlier::Here);
             }
             match self.fetch(found.file, found.node, epoch, true).await {
                 Ok(()) => {
                     tracing::info!(%job, %epoch, from = ?found.node, bytes = found.file.length,
                         "going on with a copy of the result");
-                    return Ok(());
+                    return Ok(Earlier::Here);
                 }
                 Err(error) => {
                     tracing::warn!(%job, ?found, %error, "copy of the result not taken");
-                    failed.push_str(&format!("; {error}"));
+                    earlier = Earlier::Perhaps;
                 }
             }
         }
-        if failed.is_empty() {
-            return Ok(());
-        }
-        Err(StoreError::Unreachable { job, cause: failed })
+        Ok(earlier)
     }
 
     /// The longest good copy on this disk, in any epoch up to `epoch`.

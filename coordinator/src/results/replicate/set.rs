@@ -2,7 +2,8 @@
 //!
 //! **Invariant:** the owner is never more than [`AHEAD_MOST`] ahead of a copy that it counts on, and
 //! waits for none that is lost: such a one is replaced, or done without. A copy that is still
-//! catching up holds nothing back.
+//! catching up holds nothing back. At the end each copy that is lost is replaced once more, and the
+//! substitute waited for as long as a copy may be silent: whoever is not whole by then is no holder.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -145,12 +146,22 @@ impl Copies {
     }
 
     /// Waits until all that is written is durable on every copy that is counted on; if it is the
-    /// end, also for those that catch up, for a moment.
+    /// end, also for those that catch up, and then for the substitutes of those that were lost
+    /// meanwhile, each for a moment.
     pub(crate) async fn durable(&mut self, the_end: bool) {
         self.tend();
         self.flush();
         let needed = self.goal.borrow().written;
-        self.wait(needed, the_end).await;
+        let replaced = self.wait(needed, the_end).await;
+        if the_end && replaced {
+            self.wait_at_most(needed, self.patience(), self.patience())
+                .await;
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let peers = self.store.peers();
+        peers.map(Peers::copy_patience).unwrap_or_default()
     }
 
     fn flush(&self) {
@@ -161,26 +172,36 @@ impl Copies {
         });
     }
 
-    async fn wait(&mut self, needed: u64, for_all: bool) {
+    /// Waits for what is counted on; whether a copy was lost meanwhile that has a substitute now.
+    async fn wait(&mut self, needed: u64, for_all: bool) -> bool {
+        let for_others = if for_all {
+            self.patience()
+        } else {
+            Duration::ZERO
+        };
+        self.wait_at_most(needed, WAIT_MOST, for_others).await
+    }
+
+    /// As [`Copies::wait`], so long for those that are near and for others.
+    async fn wait_at_most(&mut self, needed: u64, near: Duration, others: Duration) -> bool {
         let begun = Instant::now();
-        let patience = self.store.peers().map(Peers::copy_patience);
         for copy in &mut self.copies {
-            let limit = match (copy.near, for_all) {
-                (true, _) => WAIT_MOST,
-                (false, true) => patience.unwrap_or_default(),
-                (false, false) => continue,
-            };
+            let limit = if copy.near { near } else { others };
+            if limit.is_zero() {
+                continue;
+            }
             let there = |state: &CopyState| state.lost.is_some() || state.durable >= needed;
             let waited = timeout_at(begun + limit, copy.state.wait_for(there)).await;
             if waited.is_err() {
                 tracing::warn!(job = %self.job, node = %copy.node, "copy of a result is behind");
             }
         }
-        self.tend();
+        self.tend()
     }
 
-    /// Notes who is near, does without those that are lost, and has others in their place.
-    fn tend(&mut self) {
+    /// Notes who is near, does without those that are lost, and has others in their place; whether
+    /// there are such others.
+    fn tend(&mut self) -> bool {
         let written = self.goal.borrow().written;
         for copy in &mut self.copies {
             let durable = copy.state.borrow().durable;
@@ -196,10 +217,12 @@ impl Copies {
             }
             lost.is_none()
         });
-        if self.copies.len() < before && !self.superseded {
+        let left = self.copies.len();
+        if left < before && !self.superseded {
             self.replace_missing();
             self.note();
         }
+        self.copies.len() > left
     }
 
     fn replace_missing(&mut self) {

@@ -152,6 +152,7 @@ impl Contents {
     pub(crate) fn progress(&self) -> StoredProgress {
         StoredProgress {
             begun: !self.ids.is_empty(),
+            perhaps_begun: false,
             last_response_id: self.last_id.clone(),
             rows: self.rows,
             bytes: self.bytes,

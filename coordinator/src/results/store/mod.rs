@@ -38,7 +38,7 @@ use cache::{Cache, Known};
 use disk::Disk;
 use file::Target;
 
-use super::replicate::{Fence, ReplicaBook};
+use super::replicate::{Earlier, Fence, ReplicaBook};
 use crate::peer::Peers;
 
 pub(super) use file::open_or_create;
@@ -267,15 +267,16 @@ impl ResultStorePort for ResultStore {
         epoch: Epoch,
         copying: &Copying,
     ) -> Result<Box<dyn ResultWriter>, StoreError> {
-        if copying.fresh {
+        let earlier = if copying.fresh {
             if !self.fence().raise(job, epoch) {
                 return Err(StoreError::Superseded { job, epoch });
             }
+            Earlier::Here
         } else {
-            self.go_on(job, epoch, &copying.nodes).await?;
-        }
+            self.go_on(job, epoch, &copying.nodes).await?
+        };
         let target = self.target(job, epoch);
-        let writer = writer::Writer::open(self.clone(), target, &copying.nodes).await?;
+        let writer = writer::Writer::open(self.clone(), target, &copying.nodes, earlier).await?;
         Ok(Box::new(writer))
     }
 }

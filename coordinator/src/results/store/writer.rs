@@ -18,7 +18,7 @@ use super::ResultStore;
 use super::contents;
 use super::disk::BrokenOff;
 use super::file::{Open, ResultFile, Target};
-use crate::results::replicate::Copies;
+use crate::results::replicate::{Copies, Earlier};
 
 /// How long to wait for an earlier writer of the same file, whose last call may still be running.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -33,6 +33,8 @@ pub(crate) struct Writer {
     /// `None` while a call has it, and for good once such a call was abandoned.
     file: Option<Box<ResultFile>>,
     stored: StoredProgress,
+    /// What is stored elsewhere is not known.
+    perhaps_begun: bool,
     syncing: Option<Syncing>,
 }
 
@@ -49,6 +51,7 @@ impl Writer {
         store: ResultStore,
         target: Target,
         nodes: &[NodeId],
+        earlier: Earlier,
     ) -> Result<Self, StoreError> {
         let (job, epoch) = (target.job, target.epoch);
         let opened = tokio::time::timeout(BUSY_WAIT, open_free(&store, target)).await;
@@ -65,8 +68,10 @@ impl Writer {
             copies,
             file: None,
             stored: StoredProgress::default(),
+            perhaps_begun: earlier == Earlier::Perhaps,
             syncing: None,
         };
+        writer.note(StoredProgress::default());
         writer.take_back(file);
         Ok(writer)
     }
@@ -113,9 +118,17 @@ impl Writer {
 
     fn take_back(&mut self, file: Box<ResultFile>) {
         if file.is_synced() {
-            self.stored = file.progress();
+            self.note(file.progress());
         }
         self.file = Some(file);
+    }
+
+    fn note(&mut self, progress: StoredProgress) {
+        let perhaps_begun = self.perhaps_begun && !progress.begun;
+        self.stored = StoredProgress {
+            perhaps_begun,
+            ..progress
+        };
     }
 
     /// Starts a sync beside what follows, if it is time for one.
@@ -146,7 +159,7 @@ impl Writer {
             file.end_sync(outcome)?;
         }
         if let Some(syncing) = syncing {
-            self.stored = syncing.progress;
+            self.note(syncing.progress);
         }
         Ok(())
     }

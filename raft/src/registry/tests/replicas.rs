@@ -164,3 +164,43 @@ fn no_replicas_in_the_settings_are_one() {
     }
     assert_eq!(bench.registry.copies_wanted(), 1);
 }
+
+#[test]
+fn results_on_too_few_nodes_are_found_in_turn() {
+    let mut bench = Bench::new(Mode::Isolated, 9);
+    bench.register(&[1, 2, 3]);
+    let two = Settings {
+        result_replicas: 2,
+        ..settings(Mode::Isolated, 9)
+    };
+    bench.done(put_settings(two, 1));
+    bench.open("a", "spark-a");
+    let held_by: [&[u64]; 5] = [&[1], &[1, 2], &[3], &[2], &[1, 3]];
+    for (job, nodes) in (1..).zip(held_by) {
+        bench.run(&format!("op-{job}"));
+        bench.done(Kind::Finish(Finish {
+            job,
+            ..succeeds(nodes)
+        }));
+    }
+    bench.run("op-6");
+    let look = |bench: &Bench, from: u64, looked, found| -> (Vec<(u64, Vec<u64>)>, Option<u64>) {
+        let shortages = bench.registry.under_copied(JobId(from), looked, found);
+        let found = shortages.found.iter().map(|found| {
+            let targets = found.targets.iter().map(|node| node.0).collect();
+            (found.job.0, targets)
+        });
+        (found.collect(), shortages.next.map(|job| job.0))
+    };
+    let all = vec![(1, vec![3, 2]), (3, vec![2, 1]), (4, vec![1, 3])];
+    assert_eq!(look(&bench, 0, 100, 100), (all.clone(), None));
+    assert_eq!(look(&bench, 2, 100, 100), (all[1..].to_vec(), None));
+    assert_eq!(look(&bench, 0, 2, 100), (all[..1].to_vec(), Some(3)));
+    assert_eq!(look(&bench, 0, 100, 1), (all[..1].to_vec(), Some(2)));
+    assert_eq!(look(&bench, 5, 100, 100), (vec![], None));
+    // Nobody within reach has it any more: there is nothing to copy from, and what is on node 2
+    // is on one node less.
+    bench.done(down(3, "boot-3"));
+    let left = vec![(1, vec![2]), (4, vec![1]), (5, vec![2])];
+    assert_eq!(look(&bench, 0, 100, 100), (left, None));
+}
