@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
-use libra_tests::harness::{Cluster, until};
+use libra_tests::harness::{Cluster, until, until_some};
 use libra_tests::kill::Once;
 
 use super::{SOON, assert_succeeded, nothing_ran_twice, sql, stub, three};
@@ -75,6 +75,22 @@ async fn a_fourth_node_joins_and_the_first_leaves_and_no_request_fails_twice() -
         );
     }
     nothing_ran_twice(&stub).await?;
+
+    // What the first one has stored is of a group that has removed it: it says so, and ends.
+    cluster.spawn(1)?;
+    let first = cluster.node_mut(1)?;
+    let status = until_some("the removed node to end", SOON, || {
+        let exited = first.exited();
+        async { exited }
+    })
+    .await?;
+    ensure!(!status.success(), "{status}");
+    let log = first.log()?;
+    ensure!(log.contains("removed from its group"), "{log}");
+    for (id, view) in cluster.views().await {
+        let ids: Vec<u64> = view.nodes.iter().map(|node| node.node_id).collect();
+        assert_eq!(ids, [2, 3, 4], "node {id}");
+    }
     cluster.all_hold_the_same().await?;
     // The new one is a whole one: it and one of the old ones are a quorum.
     let old = cluster.others(fourth)[0];
