@@ -42,6 +42,7 @@ async fn all_nodes_killed_at_once_lose_nothing_and_reattach_what_ran() -> Result
         cluster.wait_ready().await?;
         println!("turn {turn}: started in order {order:?}");
     }
+    load.acknowledges(12, SOON).await?;
     let report = load.finish().await;
     println!("{report}");
     assert_eq!(report.verdict, Verdict::Pass);
