@@ -11,6 +11,7 @@
 //! **Invariant:** this crate knows no consensus, no disk and no HTTP server: the registry, the
 //! result store and the board of live signs are traits of [`ports`].
 
+mod dial;
 pub mod failpoint;
 pub mod fair;
 pub mod lease;
@@ -25,3 +26,5 @@ pub mod session;
 pub mod spark;
 pub mod statement;
 pub mod supervisor;
+
+pub use dial::Dial;

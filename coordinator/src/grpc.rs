@@ -3,15 +3,17 @@
 //! **Invariant:** it is served before this node is in a group, because forming one needs it; what
 //! each service takes and refuses is the service's own affair.
 
+use std::io;
 use std::time::Duration;
 
+use futures::Stream;
 use libra_raft::RaftService;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::Connected;
 
 use crate::admin::AdminService;
 use crate::peer::{LeaseService, PeerService, listening};
@@ -27,9 +29,23 @@ pub(crate) struct Services {
     pub(crate) admin: AdminService,
 }
 
+/// Connections to the gRPC port, of whatever network.
+pub trait Incoming: Stream<Item = io::Result<Self::Connection>> + Send + 'static {
+    /// One of them.
+    type Connection: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static;
+}
+
+impl<S, C> Incoming for S
+where
+    S: Stream<Item = io::Result<C>> + Send + 'static,
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
+    type Connection = C;
+}
+
 /// Serves until `closing` is cancelled; then calls under way end before it does.
 pub(crate) fn start(
-    listener: TcpListener,
+    incoming: impl Incoming,
     services: Services,
     closing: CancellationToken,
 ) -> JoinHandle<Result<(), tonic::transport::Error>> {
@@ -38,8 +54,6 @@ pub(crate) fn start(
         .add_service(services.peer.into_server())
         .add_service(services.leases.into_server())
         .add_service(services.admin.into_server());
-    // The server sets it only on sockets that it has bound itself.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tokio::spawn(async move {
         router
             .serve_with_incoming_shutdown(incoming, closing.cancelled_owned())

@@ -32,4 +32,4 @@ pub mod service;
 pub mod telemetry;
 mod upkeep;
 
-pub use run::{RunError, run};
+pub use run::{Ground, Incoming, Knock, RunError, run, run_on};

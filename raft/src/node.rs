@@ -96,9 +96,24 @@ impl Node {
     /// # Cancel safety
     /// As [`Node::start_with`].
     pub async fn start_on(options: Options, backing: Arc<dyn Backing>) -> Result<Self, StartError> {
+        let connector = over_tcp(&options);
+        Self::start_on_with(options, backing, connector).await
+    }
+
+    /// As [`Node::start_on`]; `connector` leads to other nodes.
+    ///
+    /// # Errors
+    /// As [`Node::start_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Node::start_with`].
+    pub async fn start_on_with(
+        options: Options,
+        backing: Arc<dyn Backing>,
+        connector: Arc<dyn Connector>,
+    ) -> Result<Self, StartError> {
         options.validate()?;
         let opened = store::open_on(&options, backing)?;
-        let connector = over_tcp(&options);
         Self::run(options, connector, opened).await
     }
 

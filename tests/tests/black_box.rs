@@ -76,6 +76,34 @@ fn a_bad_setting_stops_the_start_and_is_named() -> Result<()> {
     Ok(())
 }
 
+/// For chaos tests: what they want off is off, and nothing else is.
+#[tokio::test]
+async fn a_safety_that_is_off_is_told_and_one_that_is_none_is_refused() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let output = Command::new(libra_binary()?)
+        .arg("serve")
+        .env("SAFETY_OFF", "epoch-check,everything")
+        .current_dir(dir.path())
+        .output()?;
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        said(&output).contains("`everything`") && said(&output).contains("slot-referee"),
+        "{}",
+        said(&output)
+    );
+    let port = free_port()?;
+    let libra = Libra::on(&format!("sc://127.0.0.1:{port}"))
+        .env("SAFETY_OFF", "slot-referee,epoch-check")
+        .start()
+        .await?;
+    let warned = libra.log()?;
+    assert!(
+        warned.contains("WARN") && warned.contains("slot-referee,epoch-check"),
+        "{warned}"
+    );
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_data_directory_in_use_is_refused() -> Result<()> {
     let first = without_spark().await?;

@@ -119,3 +119,24 @@ fn wall_clock() -> Duration {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
 }
+
+#[cfg(all(test, feature = "safety-switches"))]
+mod tests {
+    use libra_proto::safety::take_off;
+
+    use super::*;
+
+    /// Here the wall clock stands still while two seconds pass.
+    #[tokio::test(start_paused = true)]
+    async fn by_the_wall_clock_a_lease_may_last_too_long() {
+        let second = Duration::from_secs(1);
+        let lease = Lease::new(second * 60);
+        lease.renewed(Instant::now());
+        tokio::time::advance(second * 61).await;
+        assert_eq!(lease.spell(), None);
+        take_off(&[Safety::MonotonicLease]);
+        lease.renewed(Instant::now());
+        tokio::time::advance(second * 61).await;
+        assert!(lease.spell().is_some());
+    }
+}

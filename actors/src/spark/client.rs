@@ -200,5 +200,5 @@ fn channel(
             .domain_name(endpoint.host());
         transport = transport.tls_config(tls)?;
     }
-    Ok(transport.connect_lazy())
+    Ok(options.dial.channel(&transport))
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Dial;
+
 /// What a [`Client`](super::Client) goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientOptions {
@@ -27,6 +29,8 @@ pub struct ClientOptions {
     /// Flow-control window of the connection, in bytes. Far more than a stream's, so that a
     /// statement whose consumer waits for its disk does not hold up the others. Default 256 MiB.
     pub connection_window_bytes: u32,
+    /// How the channel is opened. Default: over TCP.
+    pub dial: Dial,
 }
 
 impl Default for ClientOptions {
@@ -41,6 +45,7 @@ impl Default for ClientOptions {
             max_message_bytes: 128 << 20,
             window_bytes: 1 << 20,
             connection_window_bytes: 256 << 20,
+            dial: Dial::TCP,
         }
     }
 }

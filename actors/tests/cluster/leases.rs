@@ -160,3 +160,22 @@ async fn a_session_that_comes_waits_for_the_lease() {
     until("it is attached", || setting.spark.is_attached(1)).await;
     assert_eq!(setting.spark.executions(), []);
 }
+
+/// Nobody knows whose the session is now, and the owner of before goes on.
+#[cfg(feature = "safety-switches")]
+#[tokio::test]
+async fn without_the_epoch_check_an_owner_goes_on_unconfirmed() {
+    use libra_proto::safety::{Safety, take_off};
+
+    take_off(&[Safety::EpochCheck]);
+    let setting = Setting::with_session(1).await;
+    let (port, node) = start(&setting).await;
+    setting.registry.run(1);
+    until("it is attached", || setting.spark.is_attached(1)).await;
+    lose(&port, &node).await;
+    setting.registry.set_truth(Some(Some(false)));
+    assert!(setting.spark.batch(1, "r1") && setting.spark.complete(1, "r2"));
+    port.set(Leader::Renews);
+    until("it is ended", || ends(&setting) == 1).await;
+    assert_eq!(setting.registry.confirmed(), 0);
+}

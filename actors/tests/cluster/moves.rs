@@ -358,3 +358,21 @@ async fn who_was_cut_off_does_not_attach_again_before_it_is_known_to_be_the_owne
     let asked = setting.registry.confirmed();
     assert!(asked < 20, "{asked}");
 }
+
+#[cfg(feature = "safety-switches")]
+#[tokio::test]
+async fn without_the_id_first_spark_knows_nothing_of_the_committed_operation() {
+    use libra_proto::safety::{Safety, take_off};
+
+    take_off(&[Safety::OperationIdFirst]);
+    let setting = Setting::with_session(2).await;
+    setting.registry.run(1);
+    let _node = setting.start(None).await;
+    setting.registry.move_to(1);
+    until("it is sent", || !setting.spark.executions().is_empty()).await;
+    let sent = setting.spark.executions();
+    assert!(
+        matches!(&sent[0], Call::Execute(id, sql) if sql == "SELECT 1" && *id != operation(1)),
+        "{sent:?}"
+    );
+}

@@ -8,6 +8,7 @@ use std::fmt::{self, Debug, Formatter};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use libra_actors::Dial;
 use libra_proto::peer::peer_client::PeerClient;
 use libra_proto::peer::{
     CopyResultRequest, FileId, FindResultRequest, LiveUpdate, ReadResultRequest,
@@ -40,6 +41,8 @@ pub struct PeerOptions {
     pub answer_limit: Duration,
     /// For a sign of life of a node that is to hold a copy of a result being written.
     pub copy_patience: Duration,
+    /// How a channel is opened.
+    pub dial: Dial,
 }
 
 impl PeerOptions {
@@ -51,6 +54,7 @@ impl PeerOptions {
             connect_limit: Duration::from_secs(1),
             answer_limit: Duration::from_secs(3),
             copy_patience: Duration::from_secs(1),
+            dial: Dial::TCP,
         }
     }
 }
@@ -161,8 +165,8 @@ impl Peers {
             .initial_connection_window_size(CONNECTION_WINDOW);
         let made = Kept {
             address,
-            calls: endpoint.connect_lazy(),
-            rows: endpoint.connect_lazy(),
+            calls: self.inner.options.dial.channel(&endpoint),
+            rows: self.inner.options.dial.channel(&endpoint),
         };
         kept.insert(node, made.clone());
         Ok(made)

@@ -1,10 +1,10 @@
 //! A coordinator from start to stop: the one place that puts the parts together.
 //!
-//! - `listeners`: its sockets. `options`: what each part is set to.
+//! - [`Ground`]: its sockets and its ways to others. `options`: what each part is set to.
 //! - `start`: from an open registry to a node that may serve. `leave`: the way back.
 
+mod ground;
 mod leave;
-mod listeners;
 mod options;
 mod start;
 
@@ -28,6 +28,7 @@ use crate::admin::AdminService;
 use crate::bootstrap::{BootstrapError, Identity};
 use crate::config::Config;
 use crate::grpc::{self, Services};
+pub use crate::grpc::Incoming;
 use crate::http::{self, Metrics};
 use crate::live::Live;
 use crate::peer::{self, Caller, LeaseService, LeaseTerms, PeerOptions, PeerService, Peers};
@@ -35,7 +36,7 @@ use crate::pool_metrics::PoolMetrics;
 use crate::results::ResultStore;
 use crate::service::Service;
 use crate::upkeep::{self, Probes, SessionLog};
-use listeners::Listeners;
+pub use ground::{Ground, Knock};
 use start::Start;
 
 /// How long actors may take to stop.
@@ -114,10 +115,28 @@ pub async fn run(
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    let ground = Ground::bind(&config).await?;
+    Box::pin(run_on(config, ground, |_, _| {}, shutdown)).await
+}
+
+/// As [`run`], on any ground; `started` gets the way to the registry and the service of the node
+/// while it starts, long before it is ready.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Cancel safety
+/// As [`run`].
+pub async fn run_on<I: Incoming>(
+    config: Config,
+    ground: Ground<I>,
+    started: impl FnOnce(libra_raft::Handle, Service),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
     let endpoints = endpoints(&config)?;
-    let listeners = Listeners::bind(&config).await?;
-    let raft = libra_raft::Node::start(options::raft(&config, &listeners)).await?;
-    let served = serve(&config, endpoints, listeners, &raft, shutdown).await;
+    let raft = ground.start_raft(options::raft(&config, &ground.public_grpc));
+    let raft = raft.await?;
+    let served = serve(&config, endpoints, ground, &raft, started, shutdown).await;
     if let Err(error) = raft.shutdown().await {
         tracing::error!(%error, "the registry was not flushed on the way out");
     }
@@ -125,11 +144,12 @@ pub async fn run(
     served
 }
 
-async fn serve(
+async fn serve<I: Incoming>(
     config: &Config,
     endpoints: Vec<Endpoint>,
-    listeners: Listeners,
+    ground: Ground<I>,
     raft: &libra_raft::Node,
+    started: impl FnOnce(libra_raft::Handle, Service),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let node = config.node.id;
@@ -139,7 +159,7 @@ async fn serve(
     let results = ResultStore::open(options::results(config, store_uuid.clone()))
         .await
         .map_err(RunError::Results)?;
-    let probes = Probes::start(config, &endpoints);
+    let probes = Probes::start(config, &endpoints, ground.knock);
     let terms = LeaseTerms::new(raft.handle());
     let service = Service::start(
         raft.handle(),
@@ -148,19 +168,21 @@ async fn serve(
         probes.shown.clone(),
         options::service(config, &endpoints, &probes, &terms),
     );
+    started(raft.handle(), service.clone());
     let registry = RaftRegistry::new(raft.handle(), node);
     let caller = Caller {
         cluster_name: config.cluster.name.clone(),
         node_id: node,
     };
-    let peers = Peers::new(
-        PeerOptions::new(caller.clone()),
-        RegisteredNodes::new(raft.handle()),
-    );
+    let options = PeerOptions {
+        dial: ground.dial,
+        ..PeerOptions::new(caller.clone())
+    };
+    let peers = Peers::new(options, RegisteredNodes::new(raft.handle()));
     results.join(peers.clone());
     results.note_replicas(Arc::new(registry.clone()));
 
-    let identity = Identity::new(listeners.public_http, listeners.public_grpc, store_uuid);
+    let identity = Identity::new(ground.public_http, ground.public_grpc, store_uuid);
     let closing = CancellationToken::new();
     let services = Services {
         raft: raft.service(),
@@ -168,10 +190,11 @@ async fn serve(
         peer: PeerService::new(caller, results.clone(), live.clone(), closing.clone()),
         admin: AdminService::new(raft.handle(), registry.clone(), config.cluster.name.clone()),
     };
-    let grpc_server = grpc::start(listeners.grpc, services, closing.clone());
+    let grpc_server = grpc::start(ground.grpc, services, closing.clone());
     let metrics = prometheus::Registry::new();
     let pool_metrics = PoolMetrics::new(&metrics, raft.handle());
-    let (stop_http, http_server) = start_http(config, listeners.http, service.clone(), metrics);
+    let http = ground.http;
+    let http = http.map(|listener| start_http(config, listener, service.clone(), metrics));
 
     let session_log = SessionLog::new(raft.handle(), node);
     let start = Start {
@@ -207,7 +230,10 @@ async fn serve(
             results: Arc::new(results),
             live: Arc::new(live),
             endpoints,
-            client: ClientOptions::default(),
+            client: ClientOptions {
+                dial: ground.dial,
+                ..ClientOptions::default()
+            },
             conf: DefaultConf::new(config.spark.conf.clone()),
             session: session::Options::default(),
             restart: Policy::default(),
@@ -236,9 +262,11 @@ async fn serve(
     {
         leave::leave(&raft.handle(), &registry, &identity, actors, &terms).await;
     }
-    stop_http.send_replace(true);
-    // The server ends by its own grace; a panic in it has been logged where it happened.
-    let _ = http_server.await;
+    if let Some((stop_http, http_server)) = http {
+        stop_http.send_replace(true);
+        // The server ends by its own grace; a panic in it has been logged where it happened.
+        let _ = http_server.await;
+    }
     if let Some((upkeep, actors)) = running {
         drop(upkeep);
         if outcome.is_ok() {

@@ -6,7 +6,6 @@ use libra_actors::lease;
 use libra_actors::spark::Endpoint;
 
 use super::RunError;
-use super::listeners::Listeners;
 use crate::adapters::{RaftLease, Renewing};
 use crate::config::Config;
 use crate::http::HttpOptions;
@@ -15,7 +14,7 @@ use crate::results::{Limits, StoreOptions};
 use crate::service::ServiceOptions;
 use crate::upkeep::Probes;
 
-pub(super) fn raft(config: &Config, listeners: &Listeners) -> libra_raft::Options {
+pub(super) fn raft(config: &Config, public_grpc: &str) -> libra_raft::Options {
     let mut options = libra_raft::Options::new(
         config.cluster.name.clone(),
         config.node.id,
@@ -25,7 +24,7 @@ pub(super) fn raft(config: &Config, listeners: &Listeners) -> libra_raft::Option
     options.peers = peers
         .map(|(id, address)| (*id, address.to_string()))
         .collect();
-    options.advertise.clone_from(&listeners.public_grpc);
+    public_grpc.clone_into(&mut options.advertise);
     options.heartbeat = config.cluster.heartbeat;
     options.election_min = config.cluster.election_min;
     options.election_max = config.cluster.election_max;

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libra_actors::spark::Endpoint;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::config::Config;
+use crate::run::Knock;
 use crate::service::{ComponentHealth, HealthProbe, Reachability};
 
 /// How often an endpoint is knocked at.
@@ -32,12 +32,12 @@ pub(crate) struct Probes {
 
 impl Probes {
     /// Starts to look at `endpoints` and at the disk of the data directory.
-    pub(crate) fn start(config: &Config, endpoints: &[Endpoint]) -> Self {
+    pub(crate) fn start(config: &Config, endpoints: &[Endpoint], way: Knock) -> Self {
         let mut tasks = JoinSet::new();
         let names = endpoints.iter().map(|endpoint| endpoint.name().to_owned());
         let reachability = Reachability::new(names);
         for endpoint in endpoints {
-            tasks.spawn(knock(endpoint.clone(), reachability.clone()));
+            tasks.spawn(knock(endpoint.clone(), reachability.clone(), way));
         }
         let disk = DiskProbe {
             data_dir: config.node.data_dir.clone(),
@@ -77,14 +77,13 @@ impl HealthProbe for SparkProbe {
     }
 }
 
-async fn knock(endpoint: Endpoint, reachability: Reachability) {
+async fn knock(endpoint: Endpoint, reachability: Reachability, way: Knock) {
     let mut clock = interval(EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        let address = (endpoint.host(), endpoint.port());
-        let connected = timeout(LIMIT, TcpStream::connect(address)).await;
-        let up = matches!(connected, Ok(Ok(_)));
+        let connected = timeout(LIMIT, way(endpoint.host().to_owned(), endpoint.port())).await;
+        let up = connected.unwrap_or(false);
         if reachability.set(endpoint.name(), up) {
             tracing::info!(endpoint = endpoint.name(), up, "Spark Connect endpoint");
         }

@@ -132,3 +132,28 @@ async fn status_tells_who_is_in_the_group() {
     assert!(status.members.iter().all(|member| member.lag.is_none()));
     group.shutdown().await;
 }
+
+/// A node that is cut off says what it has as if it were all there is.
+#[cfg(feature = "safety-switches")]
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_read_index_an_old_state_is_told_as_a_new_one() {
+    use libra_proto::safety::{Safety, take_off};
+
+    let group = Group::formed(3).await;
+    let (old, other) = (group.leader().await, group.follower().await);
+    group.net.isolate(old, Cut::BlackHole);
+    crate::support::until("another leads", || {
+        let mut others = (1..=3).filter(|id| *id != old);
+        others.any(|id| group.handle(id).leadership().borrow().is_some())
+    })
+    .await;
+    group.handle(other).propose(put_pool(1)).await.unwrap();
+    take_off(&[Safety::ReadIndex]);
+    let handle = group.handle(old);
+    handle.read_index().await.unwrap();
+    assert_eq!(pools(&handle), named([]));
+    group.net.heal();
+    handle.quorum_round().await.unwrap();
+    assert_eq!(pools(&handle), named([1]));
+    group.shutdown().await;
+}

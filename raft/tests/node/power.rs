@@ -101,3 +101,16 @@ async fn without_sync_and_marker_the_same_run_loses() {
     let acknowledged = wreck.acknowledged.len();
     assert_eq!(missing_after(wreck).await.unwrap(), acknowledged);
 }
+
+/// So it goes with the switch off too: the marker says no more than what is durable, and the loss
+/// is told by nobody.
+#[cfg(feature = "safety-switches")]
+#[tokio::test(flavor = "multi_thread")]
+async fn without_sync_before_acknowledging_the_same_run_loses_silently() {
+    use libra_proto::safety::{Safety, take_off};
+
+    take_off(&[Safety::SyncBeforeAck]);
+    let wreck = wreck(MemoryBacking::default()).await;
+    let acknowledged = wreck.acknowledged.len();
+    assert_eq!(missing_after(wreck).await.unwrap(), acknowledged);
+}

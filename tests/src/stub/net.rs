@@ -48,6 +48,15 @@ pub struct Net {
 }
 
 impl Net {
+    /// A switch that nothing is behind.
+    pub(super) fn unguarded() -> Self {
+        let state = watch::Sender::new(State {
+            mode: Mode::Open,
+            generation: 0,
+        });
+        Self { state }
+    }
+
     /// Sets how the network behaves.
     pub fn set_mode(&self, mode: Mode) {
         self.state.send_modify(|state| state.mode = mode);

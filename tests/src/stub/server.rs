@@ -5,14 +5,18 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures::Stream;
 use libra_proto::spark::spark_connect_service_server::SparkConnectServiceServer;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tonic::transport::Server;
+use tonic::transport::server::Connected;
 
 use super::engine::{
     Attached, Effect, Engine, Execution, Ledger, Millis, RpcError, Settings, Step, StreamId,
@@ -165,6 +169,33 @@ impl StubSpark {
     pub fn start_on(listener: TcpListener, settings: Settings, seed: u64) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (net, incoming) = net::guard(listener)?;
+        Ok(Self::serve(net, incoming, address, settings, seed))
+    }
+
+    /// Starts on connections of another network, which has faults of its own: those of
+    /// [`StubSpark::net`] do nothing.
+    pub fn start_over<C>(
+        incoming: impl Stream<Item = io::Result<C>> + Send + 'static,
+        address: SocketAddr,
+        settings: Settings,
+        seed: u64,
+    ) -> Self
+    where
+        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
+        Self::serve(Net::unguarded(), incoming, address, settings, seed)
+    }
+
+    fn serve<C>(
+        net: Net,
+        incoming: impl Stream<Item = io::Result<C>> + Send + 'static,
+        address: SocketAddr,
+        settings: Settings,
+        seed: u64,
+    ) -> Self
+    where
+        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
         let shared = Arc::new(Shared {
             core: Mutex::new(Core {
                 engine: Engine::new(settings, seed),
@@ -187,11 +218,11 @@ impl StubSpark {
             }
         });
         let ticking = tokio::spawn(tick(shared.clone()));
-        Ok(Self {
+        Self {
             shared,
             address,
             tasks: vec![serving, ticking],
-        })
+        }
     }
 
     /// Where it listens.

@@ -474,3 +474,20 @@ async fn one_more_node_becomes_a_holder() {
     assert!(bytes(&nodes[2], ONE).is_empty());
     assert!(nodes[2].store.list().await.unwrap().is_empty());
 }
+
+/// The end names a copy that is not there.
+#[cfg(feature = "safety-switches")]
+#[tokio::test]
+async fn without_copies_before_the_end_a_holder_may_have_nothing() {
+    use libra_proto::safety::{Safety, take_off};
+
+    take_off(&[Safety::CopiesBeforeEnd]);
+    let (_, nodes) = nodes(2, UNLIMITED).await;
+    nodes[1].link.freeze(true);
+    let mut writer = open(&nodes[0], ONE, &on(&[1, 2], true)).await;
+    append(&mut *writer, &responses(1, 3)).await;
+    let manifest = writer.seal().await.unwrap();
+    drop(writer);
+    assert_eq!(holders(&manifest), [1, 2]);
+    assert!(bytes(&nodes[1], ONE).is_empty());
+}

@@ -21,3 +21,5 @@ mod sessions;
 mod snapshots;
 mod statements;
 mod submits;
+#[cfg(feature = "safety-switches")]
+mod switches;
