@@ -1,6 +1,5 @@
 //! A whole coordinator as a host of the simulation: everything but HTTP, on a log in memory.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use libra_actors::Dial;

@@ -10,7 +10,7 @@ use libra_proto::registry::{StatementRecord, StatementState};
 use libra_proto::types::{JobId, SessionId};
 use tokio::time::Instant;
 
-use super::world::World;
+use super::world::{NODES, World};
 
 impl World {
     /// Submits a statement at a node, once.
@@ -87,8 +87,27 @@ impl World {
         Ok(job)
     }
 
-    /// The whole result as a node gives it.
-    pub(crate) async fn bytes(&self, at: u64, job: JobId) -> Result<Vec<u8>> {
+    /// Checks that two nodes at least hold the result, and that all holders give the same bytes.
+    ///
+    /// Others would fetch it: there a thread of the result store waits for the network, for which
+    /// simulated time waits in turn. The suites of real processes read from everywhere.
+    pub(crate) async fn holders_give_the_same(&self, job: JobId) -> Result<()> {
+        let at = self.leader_among(&NODES).await?;
+        let record = self.read(at, job).await??;
+        let holders = record.result.iter().flat_map(|result| &result.holders);
+        let holders: Vec<_> = holders.map(|holder| holder.node_id).collect();
+        ensure!(holders.len() >= 2, "{job} is held by {holders:?}");
+        let first = self.bytes(holders[0], job).await?;
+        ensure!(!first.is_empty(), "{job} has no bytes");
+        for id in &holders[1..] {
+            ensure!(self.bytes(*id, job).await? == first, "other bytes at {id}");
+        }
+        self.tell(format!("{holders:?} give the same bytes"));
+        Ok(())
+    }
+
+    /// The whole result as a node that holds it gives it.
+    async fn bytes(&self, at: u64, job: JobId) -> Result<Vec<u8>> {
         let bytes = self.at(at, move |inside| async move {
             let patience = inside.service.patience(Instant::now());
             let consistency = Consistency::Linearizable(patience);
