@@ -17,7 +17,11 @@ use std::future::Future;
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
+use mad_turmoil::time::SimClocksGuard;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use scenarios as on;
+use tracing_subscriber::EnvFilter;
 use world::{World, simulate};
 
 /// Which seed is played, in this process.
@@ -38,6 +42,9 @@ where
     F: Future<Output = Result<()>> + 'static,
 {
     if let Some(seed) = number(SEED) {
+        log();
+        mad_turmoil::rand::set_rng(StdRng::seed_from_u64(seed));
+        let _clocks = SimClocksGuard::init();
         for line in simulate(seed, script)? {
             println!("{LINE}{line}");
         }
@@ -47,6 +54,13 @@ where
         told(test, seed)?;
     }
     Ok(())
+}
+
+/// Shows log lines, if `RUST_LOG` asks for some; `turmoil=trace` shows every message.
+fn log() {
+    if let Ok(filter) = EnvFilter::try_from_default_env() {
+        tracing_subscriber::fmt().with_env_filter(filter).without_time().init();
+    }
 }
 
 /// The story of a seed, told by a process of its own.
