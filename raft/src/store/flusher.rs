@@ -1,5 +1,4 @@
-//! One thread that makes writes durable, for all that wait at once (group commit); a task where
-//! time is simulated.
+//! One thread that makes writes durable, for all that wait at once (group commit).
 //!
 //! **Invariant:** nobody is told that a write is durable before the sync that began after it has
 //! returned; and a sync that failed is never tried again.
@@ -9,13 +8,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread::JoinHandle;
 
 use libra_proto::safety::{self, Safety};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Work;
-use super::backing::{Backing, Pace};
+use super::backing::Backing;
 use super::marker::Marker;
 use super::stats::LogStats;
 use crate::error::FatalError;
@@ -49,22 +47,16 @@ impl Flusher {
         marker: Arc<Marker>,
         stats: Arc<LogStats>,
         on_fatal: FatalHook,
-    ) -> io::Result<(Self, Work)> {
+    ) -> io::Result<(Self, JoinHandle<()>)> {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let pace = backing.pace();
         let worker = Worker {
             backing,
             marker,
             stats,
             on_fatal: on_fatal.clone(),
         };
-        let work = match pace {
-            Pace::Blocking => super::spawn("libra-flush", on_fatal, move || worker.run(waiting))?,
-            Pace::Simulated(takes) => {
-                Work::Task(tokio::spawn(worker.run_simulated(waiting, takes)))
-            }
-        };
-        Ok((Self { queue }, work))
+        let thread = super::spawn("libra-flush", on_fatal, move || worker.run(waiting))?;
+        Ok((Self { queue }, thread))
     }
 
     /// Has `flushed` called once the log is durable up to `next`, exclusive.
@@ -107,40 +99,22 @@ impl Worker {
         let mut group = Vec::new();
         // Blocks for the first waiter, takes all others that are there.
         while waiting.blocking_recv_many(&mut group, QUEUE) > 0 {
-            if !self.sync(&mut group) {
-                return;
+            let is_synced = !safety::off(Safety::SyncBeforeAck);
+            if is_synced {
+                self.stats.count_sync();
+                if let Err(source) = self.backing.sync() {
+                    self.give_up(FatalError::Sync { source }, group.drain(..));
+                    return;
+                }
+            }
+            let mut waiters = group.drain(..);
+            while let Some(waiter) = waiters.next() {
+                if let Err(source) = self.answer(waiter, is_synced) {
+                    self.give_up(FatalError::Marker { source }, waiters);
+                    return;
+                }
             }
         }
-    }
-
-    async fn run_simulated(self, mut waiting: mpsc::Receiver<Waiter>, takes: Duration) {
-        let mut group = Vec::new();
-        while waiting.recv_many(&mut group, QUEUE).await > 0 {
-            tokio::time::sleep(takes).await;
-            if !self.sync(&mut group) {
-                return;
-            }
-        }
-    }
-
-    /// Makes durable what the group waits for, and tells it; false once that has failed.
-    fn sync(&self, group: &mut Vec<Waiter>) -> bool {
-        let is_synced = !safety::off(Safety::SyncBeforeAck);
-        if is_synced {
-            self.stats.count_sync();
-            if let Err(source) = self.backing.sync() {
-                self.give_up(FatalError::Sync { source }, group.drain(..));
-                return false;
-            }
-        }
-        let mut waiters = group.drain(..);
-        while let Some(waiter) = waiters.next() {
-            if let Err(source) = self.answer(waiter, is_synced) {
-                self.give_up(FatalError::Marker { source }, waiters);
-                return false;
-            }
-        }
-        true
     }
 
     /// Tells one waiter, in order of arrival, that its write is durable; the marker too, if it is.

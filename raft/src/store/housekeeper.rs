@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::Work;
-use super::backing::{Backing, Batch, Pace};
+use super::backing::{Backing, Batch};
 use super::codec::entry_key;
 use super::log_index::Removed;
 use super::marker::Marker;
@@ -22,7 +22,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// So many keys are deleted at a time: a long batch would hold appends up.
 const DELETE_KEYS: usize = 256;
 
-/// The way to the housekeeping thread, or task; it ends when all of them are dropped.
+/// The way to the housekeeping thread; it ends when all of them are dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Housekeeper {
     /// Bounded by the log itself: each entry is purged once.
@@ -35,21 +35,16 @@ impl Housekeeper {
         marker: Arc<Marker>,
         space: Arc<Space>,
         on_fatal: FatalHook,
-    ) -> io::Result<(Self, Work)> {
+    ) -> io::Result<(Self, JoinHandle<()>)> {
         let (purged, inbox) = channel();
-        let pace = backing.pace();
         let worker = Worker {
             backing,
             marker,
             space,
         };
-        let work = match pace {
-            Pace::Blocking => {
-                super::spawn("libra-housekeeping", on_fatal, move || worker.run(&inbox))?
-            }
-            Pace::Simulated(_) => Work::Task(tokio::spawn(worker.run_simulated(inbox))),
-        };
-        Ok((Self { purged }, work))
+        let work = move || worker.run(&inbox);
+        let thread = super::spawn("libra-housekeeping", on_fatal, work)?;
+        Ok((Self { purged }, thread))
     }
 
     /// Deletes entries that readers already ignore, in its own time.
@@ -83,20 +78,6 @@ impl Worker {
             }
         }
         self.look_after();
-    }
-
-    async fn run_simulated(self, inbox: Receiver<Removed>) {
-        loop {
-            self.look_after();
-            tokio::time::sleep(PERIOD).await;
-            loop {
-                match inbox.try_recv() {
-                    Ok(removed) => self.delete(removed),
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return,
-                }
-            }
-        }
     }
 
     fn look_after(&self) {

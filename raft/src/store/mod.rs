@@ -29,6 +29,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::thread::JoinHandle;
 
 use crate::error::FatalError;
 use crate::options::FatalHook;
@@ -56,37 +57,12 @@ fn spawn(
     name: &'static str,
     on_fatal: FatalHook,
     work: impl FnOnce() + Send + 'static,
-) -> io::Result<Work> {
-    let thread = std::thread::Builder::new()
+) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || {
             if catch_unwind(AssertUnwindSafe(work)).is_err() {
                 on_fatal.call(&FatalError::Panic { thread: name });
             }
-        });
-    thread.map(Work::Thread)
-}
-
-/// Work of the store that goes on beside its callers, and ends when nobody can reach it any more.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// On a thread of its own.
-    Thread(std::thread::JoinHandle<()>),
-    /// On the runtime, where time is simulated.
-    Task(tokio::task::JoinHandle<()>),
-}
-
-impl Work {
-    /// Waits for its end.
-    async fn ended(self) {
-        // A panic in it has been seen by whoever waited for it.
-        match self {
-            Self::Thread(thread) => {
-                let _ = tokio::task::spawn_blocking(|| thread.join()).await;
-            }
-            Self::Task(task) => {
-                let _ = task.await;
-            }
-        }
-    }
+        })
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::backing::{Backing, LockedBacking, OpenError, SledBacking};
@@ -16,7 +17,6 @@ use super::marker::Marker;
 use super::snapshot_dir::SnapshotDir;
 use super::space::Space;
 use super::state_machine::{Shared, StateMachine};
-use super::Work;
 use super::stats::LogStats;
 use crate::error::StartError;
 use crate::feed::Publisher;
@@ -35,7 +35,7 @@ pub(crate) struct Store {
     pub(crate) stats: Arc<LogStats>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) snapshots: Arc<SnapshotDir>,
-    works: Vec<Work>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// Opens the data directory that the options name, with sled beneath the log.
@@ -131,7 +131,7 @@ fn assemble(
         stats,
         shared,
         snapshots,
-        works: vec![flushing, keeping],
+        threads: vec![flushing, keeping],
     };
     Ok((store, state_machine))
 }
@@ -165,8 +165,9 @@ impl Store {
             tokio::time::sleep(CLOSE_POLL).await;
         }
         // They end when nobody can reach them any more.
-        for work in self.works {
-            work.ended().await;
+        for thread in self.threads {
+            // A panic in one of them has been seen by whoever waited for it.
+            let _ = tokio::task::spawn_blocking(|| thread.join()).await;
         }
         flushed
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::super::lock::DirLock;
-use super::{Backing, Batch, Pace, Visit};
+use super::{Backing, Batch, Visit};
 
 #[derive(Debug)]
 pub(crate) struct LockedBacking {
@@ -40,9 +40,5 @@ impl Backing for LockedBacking {
 
     fn sync(&self) -> io::Result<()> {
         self.backing.sync()
-    }
-
-    fn pace(&self) -> Pace {
-        self.backing.pace()
     }
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use super::{Backing, Batch, Change, Pace, Visit};
+use super::{Backing, Batch, Change, Visit};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -16,8 +15,6 @@ pub struct MemoryBacking {
     state: Mutex<State>,
     /// Whether `sync` really syncs.
     lying: bool,
-    /// How much of the runtime's time a sync takes; without it, it is done on a thread.
-    takes: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -38,15 +35,6 @@ impl MemoryBacking {
         }
     }
 
-    /// A backing without threads, for a runtime whose time is simulated: each sync takes that long.
-    #[must_use]
-    pub fn simulated(takes: Duration) -> Self {
-        Self {
-            takes: Some(takes),
-            ..Self::default()
-        }
-    }
-
     /// What a power cut at this moment would leave.
     #[must_use]
     pub fn after_power_cut(&self) -> Self {
@@ -58,7 +46,6 @@ impl MemoryBacking {
                 unsynced: Vec::new(),
             }),
             lying: self.lying,
-            takes: self.takes,
         }
     }
 
@@ -107,10 +94,6 @@ impl Backing for MemoryBacking {
             }
         }
         Ok(())
-    }
-
-    fn pace(&self) -> Pace {
-        self.takes.map_or(Pace::Blocking, Pace::Simulated)
     }
 }
 

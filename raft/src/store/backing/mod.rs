@@ -13,7 +13,6 @@ mod sled;
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 pub(crate) use locked::LockedBacking;
 pub use memory::MemoryBacking;
@@ -45,21 +44,6 @@ pub trait Backing: fmt::Debug + Send + Sync + 'static {
     /// When the disk refuses. Never to be retried: the kernel may have dropped what it could not
     /// write, and a second call would succeed.
     fn sync(&self) -> io::Result<()>;
-
-    /// How [`Backing::sync`] takes its time.
-    fn pace(&self) -> Pace {
-        Pace::Blocking
-    }
-}
-
-/// How a sync takes its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// It blocks its caller, which is a thread of its own.
-    Blocking,
-    /// It returns at once, after so much of the runtime's time: the store then has no threads, and
-    /// where that time is simulated, it is too.
-    Simulated(Duration),
 }
 
 /// What is called for each pair of a scan.
