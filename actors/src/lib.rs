@@ -25,3 +25,5 @@ pub mod session;
 pub mod spark;
 pub mod statement;
 pub mod supervisor;
+
+pub use registry_clock::{Estimate, Reading};

@@ -125,7 +125,7 @@ pub(crate) fn members(metrics: &RaftMetrics) -> Vec<Member> {
     membership.nodes().map(member).collect()
 }
 
-pub(crate) fn failure(metrics: &RaftMetrics) -> Option<String> {
+pub(crate) fn failure<C: GroupTypes>(metrics: &openraft::RaftMetrics<C>) -> Option<String> {
     use openraft::errors::Fatal;
     match &metrics.running_state {
         Ok(()) | Err(Fatal::Stopped) => None,
