@@ -2,10 +2,14 @@
 //!
 //! **Invariant:** nobody is told that a write is durable before the sync that began after it has
 //! returned; and a sync that failed is never tried again.
+//!
+//! Switch [`Safety::SyncBeforeAck`]: off, nothing is synced before the waiters are told, and the
+//! marker, which says what is durable, hears nothing.
 
 use std::io;
 use std::sync::Arc;
 
+use libra_proto::safety::{self, Safety};
 use tokio::sync::{mpsc, oneshot};
 
 use super::backing::Backing;
@@ -126,14 +130,17 @@ struct Worker {
 impl Worker {
     /// Syncs once for all that wait, then tells each.
     fn sync_and_answer<C: GroupTypes>(&self, group: &mut Vec<Waiter<C>>) -> Result<(), GaveUp> {
-        self.stats.count_sync();
-        if let Err(source) = self.backing.sync() {
-            self.give_up(FatalError::Sync { source }, group.drain(..));
-            return Err(GaveUp);
+        let is_synced = !safety::off(Safety::SyncBeforeAck);
+        if is_synced {
+            self.stats.count_sync();
+            if let Err(source) = self.backing.sync() {
+                self.give_up(FatalError::Sync { source }, group.drain(..));
+                return Err(GaveUp);
+            }
         }
         let mut waiters = group.drain(..);
         while let Some(waiter) = waiters.next() {
-            if let Err(source) = self.answer(waiter) {
+            if let Err(source) = self.answer(waiter, is_synced) {
                 self.give_up(FatalError::Marker { source }, waiters);
                 return Err(GaveUp);
             }
@@ -141,15 +148,19 @@ impl Worker {
         Ok(())
     }
 
-    /// Tells one waiter, in order of arrival, that its write is durable.
-    fn answer<C: GroupTypes>(&self, waiter: Waiter<C>) -> io::Result<()> {
+    /// Tells one waiter, in order of arrival, that its write is durable; the marker too, if it is.
+    fn answer<C: GroupTypes>(&self, waiter: Waiter<C>, is_synced: bool) -> io::Result<()> {
         match waiter {
             Waiter::Append { next, flushed } => {
-                self.marker.note_durable(next);
+                if is_synced {
+                    self.marker.note_durable(next);
+                }
                 flushed.io_completed(Ok(()));
             }
             Waiter::Vote { vote, done } => {
-                self.marker.set_vote(&vote)?;
+                if is_synced {
+                    self.marker.set_vote(&vote)?;
+                }
                 // Whoever left does not want to know.
                 let _ = done.send(Ok(()));
             }
