@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use libra_proto::types::NodeId;
 use openraft::ServerState;
 
-use crate::type_config::{Peer, RaftMetrics};
+use crate::type_config::{GroupTypes, Peer, RaftMetrics};
 
 /// What a node is in its Raft group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

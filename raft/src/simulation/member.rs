@@ -15,6 +15,7 @@ use libra_proto::types::NodeId;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, LinearizableReadError, RaftError};
 use openraft::impls::ProgressResponder;
+use openraft::raft::AppendEntriesResponse;
 use openraft::storage::RaftLogStorage;
 use openraft::{ReadPolicy, ServerState};
 
@@ -208,8 +209,13 @@ impl Member {
         let answer = match message.0 {
             Request::Append(append) => {
                 let answer = Box::pin(inner.raft.append_entries(append)).await.ok()?;
-                if !answer.is_higher_vote() {
-                    inner.heard_ms.store(inner.now_ms(), Ordering::Relaxed);
+                match &answer {
+                    AppendEntriesResponse::HigherVote(_) => {}
+                    AppendEntriesResponse::Success
+                    | AppendEntriesResponse::PartialSuccess(_)
+                    | AppendEntriesResponse::Conflict => {
+                        inner.heard_ms.store(inner.now_ms(), Ordering::Relaxed);
+                    }
                 }
                 Response::Append(answer)
             }
@@ -293,7 +299,7 @@ impl Member {
     pub async fn read_here(&self, limit: Duration) -> Option<u64> {
         let attempt = Box::pin(self.0.raft.get_read_linearizer(ReadPolicy::ReadIndex));
         match Runtime::within(limit, attempt).await? {
-            Ok(linearizer) => Some(linearizer.read_log_id().index),
+            Ok(linearizer) => Some(linearizer.read_log_id().index()),
             Err(RaftError::APIError(
                 LinearizableReadError::ForwardToLeader(_)
                 | LinearizableReadError::QuorumNotEnough(_),

@@ -15,7 +15,7 @@ mod member;
 mod runtime;
 mod witness;
 
-pub use carrier::{Answer, Carrier, Message};
+pub use carrier::{Answer, Carried, Carrier, Message};
 pub use member::{Member, Setup, Status, Write};
 pub use runtime::{Bell, Life, Listener, Runtime};
 pub use witness::Witness;
