@@ -290,11 +290,11 @@ impl Witness for Eyes {
         let world = self.0.world();
         world
             .truth
-            .applied(world, self.0.id, registry, (index, term), command);
+            .applied(world, self.0.id(), registry, (index, term), command);
     }
 
     fn restored(&self, registry: &libra_raft::registry::Registry) {
         let world = self.0.world();
-        world.truth.restored(self.0.id, registry);
+        world.truth.restored(self.0.id(), registry);
     }
 }

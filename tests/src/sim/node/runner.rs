@@ -341,9 +341,9 @@ impl Runner {
             let wishes = Arc::clone(&self.wishes);
             let id = self.node.id();
             let next = world.spark.next(&world.net, id, &mut open.reading);
-            let nudged = async {
+            let left = interrupt_at.saturating_sub(Runtime::now());
+            let nudged = async move {
                 if intents.any() {
-                    let left = interrupt_at.saturating_sub(Runtime::now());
                     Runtime::pause(left).await;
                     true
                 } else {
