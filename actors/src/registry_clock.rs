@@ -51,21 +51,25 @@ impl RegistryClock {
 
 /// This node's clocks at one moment.
 #[derive(Debug, Clone, Copy)]
-struct Reading {
-    monotonic_ms: u64,
-    wall_ms: u64,
+pub struct Reading {
+    /// Of its monotonic clock, from whenever it likes.
+    pub monotonic_ms: u64,
+    /// Of its wall clock.
+    pub wall_ms: u64,
 }
 
 /// The registry's clock, when it was last seen ahead of what was thought.
 #[derive(Debug, Clone, Copy)]
-struct Estimate {
-    clock_ms: u64,
-    at: Reading,
+pub struct Estimate {
+    /// What the registry's clock said then.
+    pub clock_ms: u64,
+    /// When that was.
+    pub at: Reading,
 }
 
 impl Estimate {
     /// The wall clock counts only for what it has advanced: a machine that slept has no other.
-    fn now_ms(&mut self, clock_ms: u64, at: Reading) -> u64 {
+    pub fn now_ms(&mut self, clock_ms: u64, at: Reading) -> u64 {
         let passed = at.monotonic_ms.saturating_sub(self.at.monotonic_ms);
         let passed = passed.max(at.wall_ms.saturating_sub(self.at.wall_ms));
         let estimated = self.clock_ms.saturating_add(passed);

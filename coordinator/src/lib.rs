@@ -32,4 +32,4 @@ pub mod service;
 pub mod telemetry;
 mod upkeep;
 
-pub use run::{Ground, Incoming, Knock, RunError, run, run_on};
+pub use run::{Ground, Incoming, Knock, RunError, SimulatedDisk, run, run_on};

@@ -18,6 +18,8 @@ mod network;
 mod node;
 mod options;
 pub mod registry;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod store;
 mod type_config;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use libra_proto::types::NodeId;
 use openraft::ServerState;
 
-use crate::type_config::{Peer, RaftMetrics};
+use crate::type_config::{GroupTypes, Peer, RaftMetrics};
 
 /// What a node is in its Raft group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,7 @@ pub(crate) fn members(metrics: &RaftMetrics) -> Vec<Member> {
     membership.nodes().map(member).collect()
 }
 
-pub(crate) fn failure(metrics: &RaftMetrics) -> Option<String> {
+pub(crate) fn failure<C: GroupTypes>(metrics: &openraft::RaftMetrics<C>) -> Option<String> {
     use openraft::errors::Fatal;
     match &metrics.running_state {
         Ok(()) | Err(Fatal::Stopped) => None,

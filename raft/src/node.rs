@@ -11,6 +11,7 @@ use openraft::errors::{InitializeError, RaftError};
 use openraft::storage::RaftLogStorage;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::error::{FatalError, StartError};
 use crate::formation::{self, Former};
@@ -160,6 +161,7 @@ impl Node {
             had_log,
             heard: Arc::new(Heard::never()),
             succession: Succession::new(had_log, options.election_max),
+            started: Instant::now(),
             stopping: watch::Sender::new(false),
             limit: options.propose_timeout,
             lease: options.election_max,
@@ -249,7 +251,7 @@ fn raft_error(options: &Options, error: &impl ToString) -> StartError {
     }
 }
 
-fn raft_config(options: &Options) -> Result<Arc<Config>, StartError> {
+pub(crate) fn raft_config(options: &Options) -> Result<Arc<Config>, StartError> {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let config = Config {
         cluster_name: options.cluster_name.clone(),

@@ -48,6 +48,9 @@ pub struct Options {
     pub feed_capacity: usize,
     /// What is kept free on the disk.
     pub disk: DiskPolicy,
+    /// Only under simulated time: each sync of the log takes that long of the runtime's time, and
+    /// what waits for the disk waits on no thread. Default: none, threads wait for a real disk.
+    pub simulated_disk: Option<Duration>,
     /// What is done when the disk has failed. Default: log and exit with status 70.
     pub on_fatal: FatalHook,
 }
@@ -140,6 +143,7 @@ impl Options {
             max_command_bytes: 1 << 20,
             feed_capacity: 1024,
             disk: DiskPolicy::default(),
+            simulated_disk: None,
             on_fatal: FatalHook::default(),
         }
     }

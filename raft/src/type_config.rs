@@ -9,6 +9,7 @@ use std::sync::Arc;
 use libra_proto::registry::{Applied, Command};
 use openraft::impls::leader_id_std::LeaderId as StdLeaderId;
 use openraft::vote::RaftLeaderId;
+use openraft::{EntryPayload, RaftTypeConfig};
 
 use crate::store::snapshot_file::SnapshotFile;
 use crate::store::state_machine::StateMachine;
@@ -24,18 +25,50 @@ openraft::declare_raft_types!(
         LeaderId = StdLeaderId<u64, u64>,
 );
 
+/// What the registry's Raft group is made of, on whatever runtime: the store is written against this,
+/// so that the simulation runs the very same store.
+pub(crate) trait GroupTypes:
+    RaftTypeConfig<
+        D = Proposal,
+        R = Option<Box<Applied>>,
+        NodeId = u64,
+        Node = Peer,
+        Term = u64,
+        LeaderId = LeaderId,
+        Vote = Vote,
+        Payload = EntryPayload<Proposal, u64, Peer>,
+        Entry = Entry,
+    >
+{
+}
+
+impl<C> GroupTypes for C where
+    C: RaftTypeConfig<
+            D = Proposal,
+            R = Option<Box<Applied>>,
+            NodeId = u64,
+            Node = Peer,
+            Term = u64,
+            LeaderId = LeaderId,
+            Vote = Vote,
+            Payload = EntryPayload<Proposal, u64, Peer>,
+            Entry = Entry,
+        >
+{
+}
+
 pub(crate) type Raft = openraft::Raft<TypeConfig, StateMachine>;
 pub(crate) type LeaderId = StdLeaderId<u64, u64>;
 pub(crate) type CommittedLeaderId = openraft::alias::CommittedLeaderIdOf<TypeConfig>;
 pub(crate) type LogId = openraft::alias::LogIdOf<TypeConfig>;
 pub(crate) type Vote = openraft::alias::VoteOf<TypeConfig>;
 pub(crate) type Entry = openraft::alias::EntryOf<TypeConfig>;
-pub(crate) type EntryResponder = openraft::storage::EntryResponder<TypeConfig>;
+pub(crate) type EntryResponder<C> = openraft::storage::EntryResponder<C>;
 pub(crate) type Membership = openraft::Membership<u64, Peer>;
 pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
 pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
-pub(crate) type LogState = openraft::LogState<TypeConfig>;
-pub(crate) type IoFlushed = openraft::storage::IOFlushed<TypeConfig>;
+pub(crate) type LogState<C> = openraft::LogState<C>;
+pub(crate) type IoFlushed<C> = openraft::storage::IOFlushed<C>;
 pub(crate) type RaftMetrics = openraft::RaftMetrics<TypeConfig>;
 pub(crate) type MetricsReceiver = openraft::alias::WatchReceiverOf<TypeConfig, RaftMetrics>;
 pub(crate) type Snapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotFile>;

@@ -8,4 +8,5 @@ pub mod harness;
 pub mod kill;
 pub mod sandbox;
 pub mod scene;
+pub mod sim;
 pub mod stub;

@@ -14,24 +14,24 @@ use thiserror::Error;
 
 /// How long the leader waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Patience {
+pub struct Patience {
     /// The length of a lease.
-    pub(super) lease: Duration,
+    pub lease: Duration,
     /// What is waited beyond it, because clocks do not run equally fast.
-    pub(super) margin: Duration,
+    pub margin: Duration,
     /// Between two ticks.
-    pub(super) tick: Duration,
+    pub tick: Duration,
     /// A tick that comes later than it should by more than this shows that the leader stood still.
-    pub(super) late: Duration,
+    pub late: Duration,
 }
 
 /// A node that may own sessions, by the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub struct Member {
     /// Which.
-    pub(super) node_id: NodeId,
+    pub node_id: NodeId,
     /// The start of its process that registered last.
-    pub(super) boot_id: String,
+    pub boot_id: String,
 }
 
 /// A renewal, as it came in.
@@ -61,13 +61,13 @@ pub enum Refusal {
 
 /// A node is to be declared down.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Down {
+pub struct Down {
     /// Which.
-    pub(super) node_id: NodeId,
+    pub node_id: NodeId,
     /// The start of its process whose lease is over.
-    pub(super) boot_id: String,
+    pub boot_id: String,
     /// Who said that they cannot reach which endpoint.
-    pub(super) unreachable: Vec<(NodeId, String)>,
+    pub unreachable: Vec<(NodeId, String)>,
 }
 
 /// How alive a node seems.
@@ -109,7 +109,7 @@ struct Seen {
 
 /// The clocks of all nodes, in one term.
 #[derive(Debug, Clone)]
-pub(super) struct Clocks {
+pub struct Clocks {
     patience: Patience,
     nodes: BTreeMap<NodeId, Seen>,
     last_tick: Duration,
@@ -118,7 +118,8 @@ pub(super) struct Clocks {
 impl Clocks {
     /// The clocks of a leader that begins `now`: whatever an earlier one was told, it waits a full
     /// lease for everybody, but for what is said by [`Clocks::was_silent`].
-    pub(super) fn new(patience: Patience, now: Duration) -> Self {
+    #[must_use]
+    pub fn new(patience: Patience, now: Duration) -> Self {
         Self {
             patience,
             nodes: BTreeMap::new(),
@@ -128,7 +129,7 @@ impl Clocks {
 
     /// These are the nodes, by the registry. One that has started anew proves by it that nothing
     /// of its earlier life goes on; its clock starts anew too.
-    pub(super) fn admit(&mut self, members: &[Member], now: Duration) {
+    pub fn admit(&mut self, members: &[Member], now: Duration) {
         let is_member = |id: &NodeId, seen: &Seen| {
             members
                 .iter()
@@ -148,7 +149,7 @@ impl Clocks {
 
     /// Nothing was renewed for that node in the time before `now`: it was the leader, and had no
     /// quorum. To be called before anything is counted.
-    pub(super) fn was_silent(&mut self, node_id: NodeId, time: Duration, now: Duration) {
+    pub fn was_silent(&mut self, node_id: NodeId, time: Duration, now: Duration) {
         if let Some(seen) = self.nodes.get_mut(&node_id) {
             seen.heard = seen.heard.min(now.saturating_sub(time));
         }
@@ -158,7 +159,7 @@ impl Clocks {
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub(super) fn renewed(&mut self, renewal: Renewal, received: Duration) -> Result<(), Refusal> {
+    pub fn renewed(&mut self, renewal: Renewal, received: Duration) -> Result<(), Refusal> {
         let seen = self
             .nodes
             .get_mut(&renewal.node_id)
@@ -175,7 +176,7 @@ impl Clocks {
     }
 
     /// That start of the node gives all its sessions up: nobody needs to wait for its lease.
-    pub(super) fn gave_up(&mut self, node_id: NodeId, boot_id: &str) {
+    pub fn gave_up(&mut self, node_id: NodeId, boot_id: &str) {
         if let Some(seen) = self.nodes.get_mut(&node_id)
             && seen.boot_id == boot_id
         {
@@ -185,7 +186,7 @@ impl Clocks {
 
     /// Time has passed: who is down? The same answer is given until the registry has it so, or the
     /// node has started anew.
-    pub(super) fn tick(&mut self, now: Duration) -> Vec<Down> {
+    pub fn tick(&mut self, now: Duration) -> Vec<Down> {
         let due = self.last_tick + self.patience.tick + self.patience.late;
         self.last_tick = now;
         if now > due {
@@ -209,7 +210,8 @@ impl Clocks {
     }
 
     /// Who said that they cannot reach which endpoint.
-    pub(super) fn unreachable(&self) -> Vec<(NodeId, String)> {
+    #[must_use]
+    pub fn unreachable(&self) -> Vec<(NodeId, String)> {
         let said = self.nodes.iter().flat_map(|(id, seen)| {
             let endpoints = seen.unreachable.iter();
             endpoints.map(|endpoint| (*id, endpoint.clone()))
@@ -218,7 +220,8 @@ impl Clocks {
     }
 
     /// What is known of each node.
-    pub(super) fn observe(&self, now: Duration) -> Vec<Observed> {
+    #[must_use]
+    pub fn observe(&self, now: Duration) -> Vec<Observed> {
         let observed = self.nodes.iter().map(|(node_id, seen)| {
             let heard_ago = now.saturating_sub(seen.heard);
             let state = if seen.decided {

@@ -16,11 +16,11 @@ mod keeper;
 mod options;
 mod owner;
 
-pub use clocks::{Liveness, Observed, Refusal, Renewal};
+pub use clocks::{Clocks, Down, Liveness, Member, Observed, Patience, Refusal, Renewal};
 pub use detector::DetectorHandle;
 pub(crate) use detector::{Detector, DetectorArguments};
 pub(crate) use fence::{Fence, Owner};
 pub use held::Lease;
 pub(crate) use keeper::{Keeper, KeeperArguments};
 pub use options::{Options, Setup};
-pub use owner::Spell;
+pub use owner::{OwnerLease, Spell};

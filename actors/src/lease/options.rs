@@ -41,7 +41,9 @@ impl Options {
         (self.length / 5).min(RENEWAL)
     }
 
-    pub(super) fn patience(&self) -> Patience {
+    /// How long the leader waits, by these times.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
         Patience {
             lease: self.length,
             margin: self.margin,

@@ -14,7 +14,7 @@ pub struct Spell(pub(super) u64);
 
 /// The owner's side of a lease.
 #[derive(Debug, Clone)]
-pub(super) struct OwnerLease {
+pub struct OwnerLease {
     length: Duration,
     /// When it ends; over until it was renewed for the first time.
     until: Duration,
@@ -23,7 +23,8 @@ pub(super) struct OwnerLease {
 
 impl OwnerLease {
     /// A lease of that length that is not held yet.
-    pub(super) fn new(length: Duration) -> Self {
+    #[must_use]
+    pub fn new(length: Duration) -> Self {
         Self {
             length,
             until: Duration::ZERO,
@@ -32,7 +33,7 @@ impl OwnerLease {
     }
 
     /// Its renewal, sent at `sent`, was answered; it is `now`.
-    pub(super) fn renewed(&mut self, sent: Duration, now: Duration) {
+    pub fn renewed(&mut self, sent: Duration, now: Duration) {
         let until = sent.saturating_add(self.length);
         if until <= now {
             return;
@@ -44,12 +45,13 @@ impl OwnerLease {
     }
 
     /// The leader refuses to renew it: it is over.
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         self.until = Duration::ZERO;
     }
 
     /// The spell that `now` is part of; `None` while the lease is over.
-    pub(super) fn spell(&self, now: Duration) -> Option<Spell> {
+    #[must_use]
+    pub fn spell(&self, now: Duration) -> Option<Spell> {
         (now < self.until).then_some(Spell(self.spells))
     }
 }

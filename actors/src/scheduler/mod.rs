@@ -18,6 +18,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use crate::mandate::Mandate;
 use crate::supervisor::Policy;
 
+pub use arbiter::{Grants, Round};
 pub use drill::Drill;
 pub(crate) use message::Message;
 use state::State;

@@ -11,14 +11,14 @@ use libra_proto::types::JobId;
 
 /// What of a session may have reached Spark.
 #[derive(Debug, Default)]
-pub(crate) struct Begun {
+pub struct Begun {
     looked: bool,
     jobs: BTreeSet<JobId>,
 }
 
 impl Begun {
     /// Notes what is running now.
-    pub(super) fn look(&mut self, running: BTreeSet<JobId>) {
+    pub fn look(&mut self, running: BTreeSet<JobId>) {
         if self.looked {
             self.jobs.retain(|job| running.contains(job));
         } else {
@@ -28,12 +28,13 @@ impl Begun {
     }
 
     /// Whether nobody can have sent the statement yet.
-    pub(super) fn is_fresh(&self, job: JobId) -> bool {
+    #[must_use]
+    pub fn is_fresh(&self, job: JobId) -> bool {
         self.looked && !self.jobs.contains(&job)
     }
 
     /// The statement gets a runner.
-    pub(super) fn begin(&mut self, job: JobId) {
+    pub fn begin(&mut self, job: JobId) {
         self.jobs.insert(job);
     }
 }

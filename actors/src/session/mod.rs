@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::spark::{ClientOptions, Endpoint};
 use crate::statement::Ports;
 
+pub use begun::Begun;
 pub use conf::DefaultConf;
 pub(crate) use message::Message;
 pub use options::Options;

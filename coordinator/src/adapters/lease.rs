@@ -23,6 +23,7 @@ use crate::adapters::RaftRegistry;
 use crate::bootstrap::{self, Identity};
 use crate::clock::now_ms;
 use crate::peer::{LeaseTerms, Peers};
+use crate::results::Threads;
 use crate::service::Reachability;
 
 /// The file that is written before each renewal.
@@ -37,16 +38,18 @@ struct Disk {
     file: Arc<File>,
     /// While a write hangs no other is begun: each would hold a thread.
     free: Arc<Semaphore>,
+    threads: Threads,
 }
 
 impl Disk {
-    fn open(data_dir: &Path) -> io::Result<Self> {
+    fn open(data_dir: &Path, threads: Threads) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let options = options.create(true).truncate(false).write(true);
         let file = options.open(data_dir.join(FILE))?;
         Ok(Self {
             file: Arc::new(file),
             free: Arc::new(Semaphore::new(1)),
+            threads,
         })
     }
 
@@ -54,12 +57,18 @@ impl Disk {
         let permit = Arc::clone(&self.free).acquire_owned().await;
         let permit = permit.map_err(io::Error::other)?;
         let file = Arc::clone(&self.file);
-        let write = tokio::task::spawn_blocking(move || {
+        let write = move || {
             let _permit = permit;
             file.write_all_at(&now_ms().to_be_bytes(), 0)?;
             file.sync_data()
-        });
-        write.await.map_err(io::Error::other)?
+        };
+        match self.threads {
+            Threads::Own => {
+                let written = tokio::task::spawn_blocking(write).await;
+                written.map_err(io::Error::other)?
+            }
+            Threads::Callers => write(),
+        }
     }
 }
 
@@ -83,8 +92,8 @@ pub(crate) struct RaftLease {
 
 impl RaftLease {
     /// Opens the file that is written before each renewal.
-    pub(crate) fn open(with: Renewing, data_dir: &Path) -> io::Result<Self> {
-        let disk = Disk::open(data_dir)?;
+    pub(crate) fn open(with: Renewing, data_dir: &Path, threads: Threads) -> io::Result<Self> {
+        let disk = Disk::open(data_dir, threads)?;
         Ok(Self { with, disk })
     }
 }

@@ -49,7 +49,7 @@ impl Alone {
             limit: LIMIT,
         };
         Self {
-            lease: RaftLease::open(renewing, dir.path()).unwrap(),
+            lease: RaftLease::open(renewing, dir.path(), Threads::Own).unwrap(),
             node,
             registry,
             identity,

@@ -23,4 +23,5 @@ pub use read::{Page, ReadError, ResultReader};
 pub use render::{Column, RenderOptions};
 pub use replicate::{CopyError, ReplicaBook};
 pub(crate) use replicate::{CopyPlace, ReceiveError, Receiving};
+pub(crate) use store::Threads;
 pub use store::{Limits, ResultStore, StoreOptions, StoredResult};

@@ -5,6 +5,7 @@
 //! was configured as one. Nothing but this decides that the network is TCP.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use libra_actors::Dial;
@@ -15,6 +16,7 @@ use tonic::transport::server::TcpIncoming;
 
 use super::RunError;
 use crate::config::{Address, Config};
+use crate::results::Threads;
 
 /// What a coordinator stands on; all but the network of [`Ground::bind`] is for simulations.
 pub struct Ground<I> {
@@ -32,8 +34,18 @@ pub struct Ground<I> {
     pub dial: Dial,
     /// The way to find out whether somebody listens at a host and port.
     pub knock: Knock,
-    /// What the registry's log lies on; `None` = sled, in the data directory.
-    pub backing: Option<Arc<dyn Backing>>,
+    /// Under simulated time, what the registry's log lies on; `None` = sled, in the data directory.
+    pub disk: Option<SimulatedDisk>,
+}
+
+/// A disk under simulated time: nothing waits for it on a thread, and only the registry's log is
+/// really simulated; results, snapshots and the marker lie in the data directory.
+#[derive(Debug, Clone)]
+pub struct SimulatedDisk {
+    /// The registry's log.
+    pub log: Arc<dyn Backing>,
+    /// How long making it durable takes.
+    pub sync_takes: Duration,
 }
 
 /// Whether a connection to a host and port can be opened.
@@ -54,19 +66,29 @@ impl Ground<TcpIncoming> {
             connector: None,
             dial: Dial::TCP,
             knock: knock_over_tcp,
-            backing: None,
+            disk: None,
         })
     }
 }
 
 impl<I> Ground<I> {
     /// Starts the registry's node on it.
-    pub(super) async fn start_raft(&self, options: Options) -> Result<Node, StartError> {
+    pub(super) async fn start_raft(&self, mut options: Options) -> Result<Node, StartError> {
         let tcp = || Arc::new(TcpConnector::new(options.election_max)) as Arc<dyn Connector>;
         let connector = self.connector.clone().unwrap_or_else(tcp);
-        match &self.backing {
+        match &self.disk {
             None => Node::start_with(options, connector).await,
-            Some(backing) => Node::start_on_with(options, Arc::clone(backing), connector).await,
+            Some(disk) => {
+                options.simulated_disk = Some(disk.sync_takes);
+                Node::start_on_with(options, Arc::clone(&disk.log), connector).await
+            }
+        }
+    }
+
+    pub(super) fn threads(&self) -> Threads {
+        match self.disk {
+            None => Threads::Own,
+            Some(_) => Threads::Callers,
         }
     }
 }

@@ -36,7 +36,7 @@ use crate::pool_metrics::PoolMetrics;
 use crate::results::ResultStore;
 use crate::service::Service;
 use crate::upkeep::{self, Probes, SessionLog};
-pub use ground::{Ground, Knock};
+pub use ground::{Ground, Knock, SimulatedDisk};
 use start::Start;
 
 /// How long actors may take to stop.
@@ -134,8 +134,8 @@ pub async fn run_on<I: Incoming>(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let endpoints = endpoints(&config)?;
-    let raft = ground.start_raft(options::raft(&config, &ground.public_grpc));
-    let raft = raft.await?;
+    let options = options::raft(&config, &ground.public_grpc);
+    let raft = ground.start_raft(options).await?;
     let served = serve(&config, endpoints, ground, &raft, started, shutdown).await;
     if let Err(error) = raft.shutdown().await {
         tracing::error!(%error, "the registry was not flushed on the way out");
@@ -156,7 +156,8 @@ async fn serve<I: Incoming>(
     let mut shutdown = pin!(shutdown);
     let live = Live::default();
     let store_uuid = raft.handle().status().store_uuid;
-    let results = ResultStore::open(options::results(config, store_uuid.clone()))
+    let threads = ground.threads();
+    let results = ResultStore::open_on(options::results(config, store_uuid.clone()), threads)
         .await
         .map_err(RunError::Results)?;
     let probes = Probes::start(config, &endpoints, ground.knock);
@@ -237,7 +238,7 @@ async fn serve<I: Incoming>(
             conf: DefaultConf::new(config.spark.conf.clone()),
             session: session::Options::default(),
             restart: Policy::default(),
-            lease: options::lease(config, renewing)?,
+            lease: options::lease(config, renewing, threads)?,
         })
         .await?;
         terms.count_with(actors.detector());

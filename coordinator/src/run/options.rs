@@ -10,7 +10,7 @@ use crate::adapters::{RaftLease, Renewing};
 use crate::config::Config;
 use crate::http::HttpOptions;
 use crate::peer::LeaseTerms;
-use crate::results::{Limits, StoreOptions};
+use crate::results::{Limits, StoreOptions, Threads};
 use crate::service::ServiceOptions;
 use crate::upkeep::Probes;
 
@@ -32,11 +32,15 @@ pub(super) fn raft(config: &Config, public_grpc: &str) -> libra_raft::Options {
 }
 
 /// How this node holds its sessions; alone it needs no lease.
-pub(super) fn lease(config: &Config, with: Renewing) -> Result<Option<lease::Setup>, RunError> {
+pub(super) fn lease(
+    config: &Config,
+    with: Renewing,
+    threads: Threads,
+) -> Result<Option<lease::Setup>, RunError> {
     if config.cluster.peers.is_empty() {
         return Ok(None);
     }
-    let opened = RaftLease::open(with, &config.node.data_dir).map_err(RunError::Lease)?;
+    let opened = RaftLease::open(with, &config.node.data_dir, threads).map_err(RunError::Lease)?;
     let length = config.cluster.lease;
     Ok(Some(lease::Setup {
         port: Arc::new(opened),

@@ -49,6 +49,8 @@ const JOIN_LIMIT: Duration = Duration::from_secs(8);
 pub(crate) struct Former {
     inner: Arc<Inner>,
     others: BTreeMap<u64, String>,
+    /// The disk is simulated: nothing is done on threads.
+    is_simulated: bool,
 }
 
 impl Former {
@@ -59,6 +61,7 @@ impl Former {
             .filter(|(id, _)| **id != options.node_id);
         Self {
             others: others.map(|(id, at)| (id.0, at.clone())).collect(),
+            is_simulated: options.simulated_disk.is_some(),
             inner,
         }
     }
@@ -69,7 +72,12 @@ impl Former {
         }
         let marker = Arc::clone(&self.inner.marker);
         if !marker.content().initialised {
-            let marked = tokio::task::spawn_blocking(move || marker.set_initialised()).await;
+            let mark = move || marker.set_initialised();
+            let marked = if self.is_simulated {
+                Ok(mark())
+            } else {
+                tokio::task::spawn_blocking(mark).await
+            };
             if let Ok(Err(source)) = marked {
                 on_fatal.call(&FatalError::Marker { source });
                 return;

@@ -12,7 +12,7 @@ use openraft::{Instant as _, ServerState};
 use tokio::time::Instant;
 
 use super::{Attempt, Inner};
-use crate::type_config::RaftMetrics;
+use crate::type_config::GroupTypes;
 
 /// Keeps [`Inner::leadership`] true until the node stops.
 pub(crate) async fn watch_leadership(inner: Arc<Inner>, heartbeat: Duration) {
@@ -58,7 +58,10 @@ fn tell(inner: &Inner, term: Option<u64>) {
 }
 
 /// The term that a node leads with a quorum behind it.
-pub(super) fn led_term(metrics: &RaftMetrics, lease: Duration) -> Option<u64> {
+pub(crate) fn led_term<C: GroupTypes>(
+    metrics: &openraft::RaftMetrics<C>,
+    lease: Duration,
+) -> Option<u64> {
     let leads = metrics.state == ServerState::Leader
         && metrics.current_leader == Some(metrics.id)
         && metrics.running_state.is_ok();
@@ -69,7 +72,7 @@ pub(super) fn led_term(metrics: &RaftMetrics, lease: Duration) -> Option<u64> {
     (leads && (is_quorum_alone(metrics) || is_heard())).then_some(metrics.current_term)
 }
 
-fn is_quorum_alone(metrics: &RaftMetrics) -> bool {
+fn is_quorum_alone<C: GroupTypes>(metrics: &openraft::RaftMetrics<C>) -> bool {
     metrics.membership_config.voter_ids().eq([metrics.id])
 }
 

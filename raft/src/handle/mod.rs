@@ -31,7 +31,7 @@ use crate::store::stats::LogStats;
 use crate::type_config::{ForwardToLeader, LogId, Raft, RaftMetrics};
 
 pub(crate) use heard::Heard;
-use leadership::led_term;
+pub(crate) use leadership::led_term;
 pub(crate) use leadership::watch_leadership;
 pub(crate) use members::Change;
 pub(crate) use read::{ReadQueue, serve_reads};
@@ -65,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) stopping: watch::Sender<bool>,
     pub(crate) heard: Arc<Heard>,
     pub(crate) succession: Succession,
+    /// Of this process's life with its store.
+    pub(crate) started: Instant,
     pub(crate) limit: Duration,
     /// The longest time without a leader before an election, and the leader's lease.
     pub(crate) lease: Duration,
@@ -206,7 +208,8 @@ impl Handle {
     /// `None` where that cannot be concluded.
     #[must_use]
     pub fn predecessor(&self, term: u64) -> Option<Predecessor> {
-        self.inner.succession.predecessor(term)
+        let up = self.inner.started.elapsed();
+        self.inner.succession.predecessor(term, up)
     }
 
     /// How far the node is on its way into its group.

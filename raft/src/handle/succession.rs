@@ -8,12 +8,13 @@
 //!   lease ([`Succession::votes_yet`]); nor does this node, started a moment ago, conclude anything;
 //! - a leader that hands over is elected out of turn: nothing is concluded about its term;
 //! - clocks that differ in rate: whoever counts on it keeps a margin.
+//!
+//! PURE: no runtime and no clock; `up` is for how long this process has run.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use libra_proto::types::NodeId;
-use tokio::time::Instant;
 
 /// How long after its start a node concludes nothing, in leases.
 const LEASES_AFTER_START: u32 = 3;
@@ -30,7 +31,6 @@ pub struct Predecessor {
 /// What this node remembers of leaders.
 #[derive(Debug)]
 pub(crate) struct Succession {
-    started: Instant,
     /// It may have heard a leader in an earlier life.
     had_log: bool,
     lease: Duration,
@@ -43,7 +43,6 @@ pub(crate) struct Succession {
 impl Succession {
     pub(crate) fn new(had_log: bool, lease: Duration) -> Self {
         Self {
-            started: Instant::now(),
             had_log,
             lease,
             last_leader: AtomicU64::new(0),
@@ -62,14 +61,14 @@ impl Succession {
     }
 
     /// Whether this node may give votes: not while it may have forgotten a leader whose lease goes on.
-    pub(crate) fn votes_yet(&self) -> bool {
-        !self.had_log || self.started.elapsed() >= self.lease
+    pub(crate) fn votes_yet(&self, up: Duration) -> bool {
+        !self.had_log || up >= self.lease
     }
 
     /// What this node, which leads that term, knows of the leader before.
-    pub(crate) fn predecessor(&self, term: u64) -> Option<Predecessor> {
+    pub(crate) fn predecessor(&self, term: u64, up: Duration) -> Option<Predecessor> {
         let node_id = NodeId(self.last_leader.load(Ordering::Relaxed));
-        let is_young = self.started.elapsed() < self.lease * LEASES_AFTER_START;
+        let is_young = up < self.lease * LEASES_AFTER_START;
         let was_handed_over = self.handed_over.load(Ordering::Relaxed) == term;
         (node_id.0 != 0 && !is_young && !was_handed_over).then_some(Predecessor {
             node_id,
@@ -84,35 +83,34 @@ mod tests {
 
     const LEASE: Duration = Duration::from_millis(600);
 
-    #[tokio::test(start_paused = true)]
-    async fn a_restarted_node_gives_no_votes_for_a_lease() {
-        assert!(Succession::new(false, LEASE).votes_yet());
+    #[test]
+    fn a_restarted_node_gives_no_votes_for_a_lease() {
+        assert!(Succession::new(false, LEASE).votes_yet(Duration::ZERO));
         let restarted = Succession::new(true, LEASE);
-        assert!(!restarted.votes_yet());
-        tokio::time::advance(LEASE).await;
-        assert!(restarted.votes_yet());
+        assert!(!restarted.votes_yet(Duration::ZERO));
+        assert!(!restarted.votes_yet(LEASE - Duration::from_millis(1)));
+        assert!(restarted.votes_yet(LEASE));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_leader_before_is_known_to_have_been_silent() {
+    #[test]
+    fn the_leader_before_is_known_to_have_been_silent() {
         let succession = Succession::new(true, LEASE);
         succession.note_leader(NodeId(2));
-        assert_eq!(succession.predecessor(5), None, "only just started");
-        tokio::time::advance(LEASE * LEASES_AFTER_START).await;
+        assert_eq!(succession.predecessor(5, LEASE), None, "only just started");
+        let up = LEASE * LEASES_AFTER_START;
         let before = Predecessor {
             node_id: NodeId(2),
             silent_for: LEASE,
         };
-        assert_eq!(succession.predecessor(5), Some(before));
+        assert_eq!(succession.predecessor(5, up), Some(before));
         succession.note_hand_over(6);
-        assert_eq!(succession.predecessor(5), Some(before));
-        assert_eq!(succession.predecessor(6), None, "it handed over");
+        assert_eq!(succession.predecessor(5, up), Some(before));
+        assert_eq!(succession.predecessor(6, up), None, "it handed over");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn without_a_leader_before_nothing_is_concluded() {
+    #[test]
+    fn without_a_leader_before_nothing_is_concluded() {
         let succession = Succession::new(false, LEASE);
-        tokio::time::advance(LEASE * 10).await;
-        assert_eq!(succession.predecessor(1), None);
+        assert_eq!(succession.predecessor(1, LEASE * 10), None);
     }
 }

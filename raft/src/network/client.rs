@@ -29,7 +29,7 @@ use crate::type_config::{
 
 /// Between attempts at a peer that cannot be reached: soon at first, and never long, so that a peer
 /// that is back is noticed.
-const BACKOFF: [Duration; 3] = [
+pub(crate) const BACKOFF: [Duration; 3] = [
     Duration::from_millis(20),
     Duration::from_millis(50),
     Duration::from_millis(100),

@@ -184,7 +184,7 @@ impl RaftRpc for Service {
     ) -> Result<Response<wire::VoteResponse>, Status> {
         let request = request.into_inner();
         let inner = self.addressed(request.envelope.as_ref())?;
-        if !inner.succession.votes_yet() {
+        if !inner.succession.votes_yet(inner.started.elapsed()) {
             let reason = "started a moment ago: it may have heard a leader before";
             return Err(Status::unavailable(reason));
         }

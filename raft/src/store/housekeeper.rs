@@ -4,10 +4,12 @@
 //! **Invariant:** nothing waits for it but the node's own shutdown.
 
 use std::collections::VecDeque;
+#[cfg(feature = "simulation")]
 use std::io;
 use std::sync::Arc;
+#[cfg(feature = "simulation")]
+use std::sync::mpsc::TryRecvError;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::backing::{Backing, Batch};
@@ -15,14 +17,13 @@ use super::codec::entry_key;
 use super::log_index::Removed;
 use super::marker::Marker;
 use super::space::Space;
-use crate::options::FatalHook;
 
 /// How far the marker's floor may lag behind.
 const PERIOD: Duration = Duration::from_secs(1);
 /// So many keys are deleted at a time: a long batch would hold appends up.
 const DELETE_KEYS: usize = 256;
 
-/// The way to the housekeeping thread; it ends when all of them are dropped.
+/// The way to whoever keeps house, who ends when all of them are dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Housekeeper {
     /// Bounded by the log itself: each entry is purged once.
@@ -30,21 +31,20 @@ pub(crate) struct Housekeeper {
 }
 
 impl Housekeeper {
-    pub(crate) fn start(
+    /// A housekeeper, and the work of it, which somebody has to run.
+    pub(crate) fn new(
         backing: Arc<dyn Backing>,
         marker: Arc<Marker>,
         space: Arc<Space>,
-        on_fatal: FatalHook,
-    ) -> io::Result<(Self, JoinHandle<()>)> {
+    ) -> (Self, Housekeeping) {
         let (purged, inbox) = channel();
-        let worker = Worker {
+        let work = Housekeeping {
             backing,
             marker,
             space,
+            inbox,
         };
-        let work = move || worker.run(&inbox);
-        let thread = super::spawn("libra-housekeeping", on_fatal, work)?;
-        Ok((Self { purged }, thread))
+        (Self { purged }, work)
     }
 
     /// Deletes entries that readers already ignore, in its own time.
@@ -56,14 +56,17 @@ impl Housekeeper {
     }
 }
 
-struct Worker {
+/// The work of a [`Housekeeper`].
+pub(crate) struct Housekeeping {
     backing: Arc<dyn Backing>,
     marker: Arc<Marker>,
     space: Arc<Space>,
+    inbox: Receiver<Removed>,
 }
 
-impl Worker {
-    fn run(&self, inbox: &Receiver<Removed>) {
+impl Housekeeping {
+    /// Works until nobody can ask any more; on a thread of its own.
+    pub(crate) fn run(self) {
         let mut next_look = Instant::now();
         loop {
             let now = Instant::now();
@@ -71,13 +74,38 @@ impl Worker {
                 self.look_after();
                 next_look = now + PERIOD;
             }
-            match inbox.recv_timeout(next_look.saturating_duration_since(now)) {
+            match self.inbox.recv_timeout(next_look.saturating_duration_since(now)) {
                 Ok(removed) => self.delete(removed),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         self.look_after();
+    }
+
+    /// One round of it, for whoever has no thread to give. Leaves the disk's space alone.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn turn(&self) -> io::Result<()> {
+        while let Ok(removed) = self.inbox.try_recv() {
+            self.delete(removed);
+        }
+        self.marker.raise_floor()
+    }
+
+    /// The same as a task, where time is simulated.
+    #[cfg(feature = "simulation")]
+    pub(crate) async fn run_as_task(self) {
+        loop {
+            self.look_after();
+            tokio::time::sleep(PERIOD).await;
+            loop {
+                match self.inbox.try_recv() {
+                    Ok(removed) => self.delete(removed),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return,
+                }
+            }
+        }
     }
 
     fn look_after(&self) {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libra_proto::raft as disk;
 use openraft::storage::RaftLogStorage;
+use openraft::type_config::TypeConfigExt;
 use openraft::{OptionalSend, RaftLogReader};
 use prost::Message;
 
@@ -23,7 +24,7 @@ use super::housekeeper::Housekeeper;
 use super::log_index::{LogIndex, Removed};
 use super::marker::Marker;
 use super::stats::LogStats;
-use crate::type_config::{Entry, IoFlushed, LogId, LogState, TypeConfig, Vote};
+use crate::type_config::{Entry, GroupTypes, IoFlushed, LogId, LogState, TypeConfig, Vote};
 
 /// The most that is read at once for one follower.
 pub(crate) const READ_BYTES: u64 = 4 << 20;
@@ -34,16 +35,16 @@ const PURGED: &str = "purged";
 
 /// The log, and readers of it: all clones are one log.
 #[derive(Debug, Clone)]
-pub(crate) struct LogStore {
-    inner: Arc<Inner>,
+pub(crate) struct LogStore<C: GroupTypes = TypeConfig> {
+    inner: Arc<Inner<C>>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct Inner<C: GroupTypes> {
     backing: Arc<dyn Backing>,
     index: Mutex<LogIndex>,
     marker: Arc<Marker>,
-    flusher: Flusher,
+    flusher: Flusher<C>,
     housekeeper: Housekeeper,
     stats: Arc<LogStats>,
 }
@@ -93,12 +94,12 @@ impl Found {
     }
 }
 
-impl LogStore {
+impl<C: GroupTypes> LogStore<C> {
     pub(crate) fn new(
         backing: Arc<dyn Backing>,
         found: Found,
         marker: Arc<Marker>,
-        flusher: Flusher,
+        flusher: Flusher<C>,
         housekeeper: Housekeeper,
         stats: Arc<LogStats>,
     ) -> Self {
@@ -129,7 +130,7 @@ impl LogStore {
     }
 }
 
-impl Inner {
+impl<C: GroupTypes> Inner<C> {
     fn index(&self) -> MutexGuard<'_, LogIndex> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -185,7 +186,7 @@ impl Inner {
     }
 }
 
-impl RaftLogReader<TypeConfig> for LogStore {
+impl<C: GroupTypes> RaftLogReader<C> for LogStore<C> {
     async fn try_get_log_entries<RB>(&mut self, range: RB) -> Result<Vec<Entry>, io::Error>
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
@@ -211,10 +212,10 @@ impl RaftLogReader<TypeConfig> for LogStore {
     }
 }
 
-impl RaftLogStorage<TypeConfig> for LogStore {
+impl<C: GroupTypes> RaftLogStorage<C> for LogStore<C> {
     type LogReader = Self;
 
-    async fn get_log_state(&mut self) -> Result<LogState, io::Error> {
+    async fn get_log_state(&mut self) -> Result<LogState<C>, io::Error> {
         let index = self.inner.index();
         Ok(LogState {
             last_purged_log_id: index.purged(),
@@ -242,7 +243,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         Ok(committed.map(|id: disk::LogId| log_id_from_disk(&id)))
     }
 
-    async fn append<I>(&mut self, entries: I, callback: IoFlushed) -> Result<(), io::Error>
+    async fn append<I>(&mut self, entries: I, callback: IoFlushed<C>) -> Result<(), io::Error>
     where
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
@@ -272,7 +273,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         // before the log gets shorter: a crash in between must not look like a loss.
         self.inner.flusher.barrier().await?;
         let marker = Arc::clone(&self.inner.marker);
-        tokio::task::spawn_blocking(move || marker.lower_floor(next)).await??;
+        C::spawn_blocking(move || marker.lower_floor(next)).await??;
         let removed = self.inner.change_index(|index| index.truncate_from(next));
         let mut batch = Batch::default();
         for (index, chunks) in removed {

@@ -34,6 +34,8 @@ use std::thread::JoinHandle;
 use crate::error::FatalError;
 use crate::options::FatalHook;
 
+#[cfg(feature = "simulation")]
+pub(crate) use open::{Duties, Opened, open_idle};
 pub(crate) use open::{Store, open, open_on};
 
 /// Makes the names in a directory durable.

@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::backing::{Backing, LockedBacking, OpenError, SledBacking};
-use super::flusher::Flusher;
+use super::flusher::{Flusher, Flushing};
 use super::guards;
-use super::housekeeper::Housekeeper;
+use super::housekeeper::{Housekeeper, Housekeeping};
 use super::lock::DirLock;
 use super::log_store::{Found, LogStore};
 use super::marker::Marker;
@@ -21,6 +21,7 @@ use super::stats::LogStats;
 use crate::error::StartError;
 use crate::feed::Publisher;
 use crate::options::Options;
+use crate::type_config::{GroupTypes, TypeConfig};
 
 /// How long closing waits for whoever still reads the log.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
@@ -28,15 +29,24 @@ const CLOSE_POLL: Duration = Duration::from_millis(2);
 
 /// An open data directory.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct Store<C: GroupTypes = TypeConfig> {
     pub(crate) marker: Arc<Marker>,
     pub(crate) space: Arc<Space>,
-    pub(crate) log: LogStore,
+    pub(crate) log: LogStore<C>,
     pub(crate) stats: Arc<LogStats>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) snapshots: Arc<SnapshotDir>,
     threads: Vec<JoinHandle<()>>,
 }
+
+/// What a store does beside answering; somebody has to run it.
+pub(crate) struct Duties<C: GroupTypes> {
+    pub(crate) flushing: Flushing<C>,
+    pub(crate) housekeeping: Housekeeping,
+}
+
+/// A store, its state machine and its duties.
+pub(crate) type Opened<C> = (Store<C>, StateMachine, Duties<C>);
 
 /// Opens the data directory that the options name, with sled beneath the log.
 pub(crate) fn open(options: &Options) -> Result<(Store, StateMachine), StartError> {
@@ -51,7 +61,8 @@ pub(crate) fn open(options: &Options) -> Result<(Store, StateMachine), StartErro
         },
         OpenError::Io(error) => damaged_or_io(&log_dir, error),
     })?;
-    assemble(options, lock, marker, Arc::new(backing))
+    let opened = assemble(options, lock, marker, Arc::new(backing))?;
+    run_duties(options, opened)
 }
 
 /// Opens the data directory that the options name, with `backing` beneath the log.
@@ -59,6 +70,18 @@ pub(crate) fn open_on(
     options: &Options,
     backing: Arc<dyn Backing>,
 ) -> Result<(Store, StateMachine), StartError> {
+    let lock = lock_dir(&options.data_dir)?;
+    let marker = guards::check_dir(options, &options.data_dir.join("log"))?;
+    let opened = assemble(options, lock, marker, backing)?;
+    run_duties(options, opened)
+}
+
+/// As [`open_on`], on any runtime; the caller runs the duties.
+#[cfg(feature = "simulation")]
+pub(crate) fn open_idle<C: GroupTypes>(
+    options: &Options,
+    backing: Arc<dyn Backing>,
+) -> Result<Opened<C>, StartError> {
     let lock = lock_dir(&options.data_dir)?;
     let marker = guards::check_dir(options, &options.data_dir.join("log"))?;
     assemble(options, lock, marker, backing)
@@ -69,12 +92,12 @@ fn lock_dir(data_dir: &Path) -> Result<DirLock, StartError> {
     DirLock::acquire(data_dir)
 }
 
-fn assemble(
+fn assemble<C: GroupTypes>(
     options: &Options,
     lock: DirLock,
     marker: Marker,
     backing: Arc<dyn Backing>,
-) -> Result<(Store, StateMachine), StartError> {
+) -> Result<Opened<C>, StartError> {
     let dir = &options.data_dir;
     let log_dir = dir.join("log");
     let backing: Arc<dyn Backing> = Arc::new(LockedBacking::new(backing, lock));
@@ -91,22 +114,18 @@ fn assemble(
     space
         .refresh()
         .map_err(|e| StartError::io("check the free space of", dir, e))?;
-    let spawned = |e| StartError::io("start a thread for", dir, e);
     let stats = Arc::new(LogStats::default());
-    let (flusher, flushing) = Flusher::start(
+    let (flusher, flushing) = Flusher::new(
         Arc::clone(&backing),
         Arc::clone(&marker),
         Arc::clone(&stats),
         options.on_fatal.clone(),
-    )
-    .map_err(spawned)?;
-    let (housekeeper, keeping) = Housekeeper::start(
+    );
+    let (housekeeper, housekeeping) = Housekeeper::new(
         Arc::clone(&backing),
         Arc::clone(&marker),
         Arc::clone(&space),
-        options.on_fatal.clone(),
-    )
-    .map_err(spawned)?;
+    );
 
     let publisher = Publisher::new(options.feed_capacity);
     let shared = Arc::new(Shared::new(restored.registry, publisher, next));
@@ -131,8 +150,38 @@ fn assemble(
         stats,
         shared,
         snapshots,
-        threads: vec![flushing, keeping],
+        threads: Vec::new(),
     };
+    let duties = Duties {
+        flushing,
+        housekeeping,
+    };
+    Ok((store, state_machine, duties))
+}
+
+/// Gives each duty a thread; a task where the disk is simulated.
+fn run_duties(
+    options: &Options,
+    (mut store, state_machine, duties): Opened<TypeConfig>,
+) -> Result<(Store, StateMachine), StartError> {
+    let Duties {
+        flushing,
+        housekeeping,
+    } = duties;
+    #[cfg(feature = "simulation")]
+    if let Some(takes) = options.simulated_disk {
+        tokio::spawn(flushing.run_as_task(move || tokio::time::sleep(takes)));
+        tokio::spawn(housekeeping.run_as_task());
+        return Ok((store, state_machine));
+    }
+    let spawned = |e| StartError::io("start a thread for", &options.data_dir, e);
+    let thread = |name, work: Box<dyn FnOnce() + Send>| {
+        super::spawn(name, options.on_fatal.clone(), work).map_err(spawned)
+    };
+    store.threads = vec![
+        thread("libra-flush", Box::new(move || flushing.run()))?,
+        thread("libra-housekeeping", Box::new(move || housekeeping.run()))?,
+    ];
     Ok((store, state_machine))
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::{Stream, TryStreamExt};
 use openraft::storage::RaftStateMachine;
+use openraft::type_config::TypeConfigExt;
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::watch;
 
@@ -17,7 +18,7 @@ use super::space::Space;
 use crate::feed::Publisher;
 use crate::registry::Registry;
 use crate::type_config::{
-    EntryResponder, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
+    EntryResponder, GroupTypes, LogId, Snapshot, SnapshotMeta, StoredMembership,
 };
 
 /// Readers wait while a batch is applied, so batches are kept short.
@@ -92,7 +93,7 @@ impl StateMachine {
 
     /// Applies a batch under one lock, publishes what it changed, then answers. Fails at a command
     /// that this build cannot apply as the others do: going on would be another registry.
-    fn apply_batch(&mut self, batch: Vec<EntryResponder>) -> io::Result<()> {
+    fn apply_batch<C: GroupTypes>(&mut self, batch: Vec<EntryResponder<C>>) -> io::Result<()> {
         let Some(last) = batch.last().map(|(entry, _)| entry.log_id) else {
             return Ok(());
         };
@@ -132,6 +133,15 @@ impl StateMachine {
         Ok(())
     }
 
+    fn builder(&self) -> SnapshotBuilder {
+        SnapshotBuilder {
+            meta: self.meta(),
+            // Copies no record, only the maps that point to them.
+            registry: self.shared.view(Registry::clone),
+            snapshots: Arc::clone(&self.snapshots),
+        }
+    }
+
     fn meta(&self) -> SnapshotMeta {
         SnapshotMeta {
             last_log_id: self.last_applied,
@@ -140,7 +150,7 @@ impl StateMachine {
     }
 }
 
-impl RaftStateMachine<TypeConfig> for StateMachine {
+impl<C: GroupTypes> RaftStateMachine<C> for StateMachine {
     type SnapshotData = SnapshotFile;
     type SnapshotBuilder = SnapshotBuilder;
 
@@ -150,7 +160,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn apply<Strm>(&mut self, mut entries: Strm) -> Result<(), io::Error>
     where
-        Strm: Stream<Item = Result<EntryResponder, io::Error>> + Unpin + OptionalSend,
+        Strm: Stream<Item = Result<EntryResponder<C>, io::Error>> + Unpin + OptionalSend,
     {
         let mut batch = Vec::new();
         while let Some(entry) = entries.try_next().await? {
@@ -167,16 +177,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             tracing::warn!("no snapshot while the disk is full");
             return None;
         }
-        Some(self.get_snapshot_builder().await)
+        Some(self.builder())
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
-        SnapshotBuilder {
-            meta: self.meta(),
-            // Copies no record, only the maps that point to them.
-            registry: self.shared.view(Registry::clone),
-            snapshots: Arc::clone(&self.snapshots),
-        }
+        self.builder()
     }
 
     async fn install_snapshot(
@@ -191,7 +196,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             snapshots.write(meta.clone(), registry.snapshot())?;
             Ok::<_, io::Error>(Restored { meta, registry })
         };
-        let Restored { meta, registry } = tokio::task::spawn_blocking(install).await??;
+        let Restored { meta, registry } = C::spawn_blocking(install).await??;
         self.last_applied = meta.last_log_id;
         self.membership = meta.last_membership;
         self.shared.change(|current| *current = registry);
@@ -213,7 +218,7 @@ pub(crate) struct SnapshotBuilder {
     snapshots: Arc<SnapshotDir>,
 }
 
-impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
+impl<C: GroupTypes> RaftSnapshotBuilder<C> for SnapshotBuilder {
     type SnapshotData = SnapshotFile;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
@@ -221,7 +226,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
         let records = self.registry.snapshot();
         let snapshots = Arc::clone(&self.snapshots);
         let write = move || snapshots.write(meta, records);
-        Ok(into_snapshot(tokio::task::spawn_blocking(write).await??))
+        Ok(into_snapshot(C::spawn_blocking(write).await??))
     }
 }
 

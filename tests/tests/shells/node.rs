@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libra_actors::Dial;
 use libra_coordinator::config::{Config, LoadOptions};
-use libra_coordinator::{Ground, run_on};
+use libra_coordinator::{Ground, SimulatedDisk, run_on};
 use tokio::sync::mpsc;
 
 use super::net::{self, Simulated};
@@ -12,6 +12,8 @@ use super::spark;
 use super::world::{Inside, NODES, Work, World, host};
 
 const GRPC: u16 = 9090;
+/// How long making a node's log durable takes.
+const SYNC_TAKES: Duration = Duration::from_micros(800);
 /// The longest time without a leader before an election; the default.
 const ELECTION_MAX: Duration = Duration::from_millis(600);
 
@@ -26,7 +28,10 @@ pub(crate) async fn run(world: World, id: u64) -> turmoil::Result {
         connector: Some(Simulated::connector(ELECTION_MAX)),
         dial: Dial::with(net::channel),
         knock: net::knock,
-        backing: Some(world.log(id)?),
+        disk: Some(SimulatedDisk {
+            log: world.log(id)?,
+            sync_takes: SYNC_TAKES,
+        }),
     };
     let started = |raft, service| {
         tokio::spawn(serve(work, Inside { raft, service }));

@@ -3,12 +3,12 @@
 //! **Invariant:** whatever the script does to a node it does inside that node, on its runtime and
 //! in its network; nodes share nothing but the network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use futures::future::BoxFuture;
 use libra_coordinator::service::Service;
 use libra_proto::types::NodeId;
@@ -30,8 +30,6 @@ pub(crate) const NODES: [u64; 3] = [1, 2, 3];
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// How long a call inside a node may take before its outcome is given up.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
-/// How long making a node's log durable takes.
-const SYNC_TAKES: Duration = Duration::from_micros(800);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -63,6 +61,8 @@ struct Shared {
     logs: Mutex<BTreeMap<u64, Arc<MemoryBacking>>>,
     spark: Mutex<Option<Arc<StubSpark>>>,
     story: Mutex<Vec<String>>,
+    /// Who led when last asked, so that it is told once.
+    leader: Mutex<Option<u64>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -124,7 +124,7 @@ fn run(sim: &mut Sim<'_>, world: &World) -> Result<(), Box<dyn std::error::Error
 
 impl World {
     fn new(seed: u64) -> Result<Self> {
-        let log = || Arc::new(MemoryBacking::simulated(SYNC_TAKES));
+        let log = || Arc::new(MemoryBacking::default());
         Ok(Self(Arc::new(Shared {
             seed,
             dir: tempfile::tempdir()?,
@@ -133,6 +133,7 @@ impl World {
             logs: Mutex::new(NODES.into_iter().map(|id| (id, log())).collect()),
             spark: Mutex::default(),
             story: Mutex::default(),
+            leader: Mutex::default(),
         })))
     }
 
@@ -261,38 +262,49 @@ impl World {
         what: &str,
         mut is_so: impl FnMut() -> F,
     ) -> Result<()> {
+        let found = || {
+            let found = is_so();
+            async { Ok(found.await?.then_some(())) }
+        };
+        self.until_some(what, found).await?;
+        self.tell(what);
+        Ok(())
+    }
+
+    /// Waits until there is what is looked for.
+    async fn until_some<T, F: Future<Output = Result<Option<T>>>>(
+        &self,
+        what: &str,
+        mut look: impl FnMut() -> F,
+    ) -> Result<T> {
         let deadline = Instant::now() + SOON;
         loop {
-            let found = is_so().await;
-            if matches!(found, Ok(true)) {
-                self.tell(what);
-                return Ok(());
+            let found = look().await;
+            if let Ok(Some(found)) = found {
+                return Ok(found);
             }
             if Instant::now() >= deadline {
-                match found {
-                    Err(error) => return Err(error.context(format!("waited in vain: {what}"))),
-                    Ok(_) => bail!("waited in vain: {what}"),
-                }
+                let what = format!("waited in vain: {what}");
+                return Err(found.err().map_or_else(|| anyhow!("nothing"), |e| e).context(what));
             }
             sleep(LOOK).await;
         }
     }
 
-    /// Waits until some of these nodes name one of themselves as the leader, and the others agree.
+    /// Waits until these nodes agree that one of them leads.
     pub(crate) async fn leader_among(&self, ids: &[u64]) -> Result<u64> {
-        let found = Mutex::new(0);
-        let agree = || async {
-            let mut named = Vec::new();
+        let agreed = || async {
+            let mut named = BTreeSet::new();
             for id in ids {
-                named.push(self.leader_for(*id).await?);
+                named.insert(self.leader_for(*id).await?);
             }
-            let first = named.first().copied().flatten();
-            let leader = first.filter(|leader| ids.contains(leader));
-            *locked(&found) = leader.unwrap_or_default();
-            Ok(leader.is_some() && named.iter().all(|other| *other == leader))
+            let leader = named.pop_first().flatten();
+            Ok(leader.filter(|leader| named.is_empty() && ids.contains(leader)))
         };
-        self.until(&format!("{ids:?} have a leader"), agree).await?;
-        let leader = *locked(&found);
+        let leader = self.until_some(&format!("a leader of {ids:?}"), agreed).await?;
+        if locked(&self.0.leader).replace(leader) != Some(leader) {
+            self.tell(format!("node {leader} leads {ids:?}"));
+        }
         Ok(leader)
     }
 

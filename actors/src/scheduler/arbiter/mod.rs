@@ -18,6 +18,7 @@ use crate::mandate::Mandate;
 use crate::supervisor::Policy;
 
 pub(crate) use message::{Message, News};
+pub use round::{Grants, Round};
 use state::State;
 
 /// The actor; its state is [`State`].

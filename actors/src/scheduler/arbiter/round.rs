@@ -11,7 +11,7 @@ use crate::fair::model::{Candidate, Contender, Terms};
 
 /// A round under way.
 #[derive(Debug)]
-pub(super) struct Round {
+pub struct Round {
     demand: EndpointDemand,
     /// The pools that have not answered.
     awaited: BTreeSet<String>,
@@ -20,14 +20,17 @@ pub(super) struct Round {
 
 /// What comes of a round: statements to be started, in order, and whose they are.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Grants {
-    pub(super) jobs: Vec<JobId>,
-    pub(super) by_pool: BTreeMap<String, Vec<JobId>>,
+pub struct Grants {
+    /// In the order in which they are to start.
+    pub jobs: Vec<JobId>,
+    /// The same, by pool.
+    pub by_pool: BTreeMap<String, Vec<JobId>>,
 }
 
 impl Round {
     /// A round on that demand, if a slot can be granted at all.
-    pub(super) fn of(demand: EndpointDemand) -> Option<Self> {
+    #[must_use]
+    pub fn of(demand: EndpointDemand) -> Option<Self> {
         let round = Self {
             demand,
             awaited: BTreeSet::new(),
@@ -42,7 +45,8 @@ impl Round {
     }
 
     /// The pools to be asked, each with how many it may offer at most.
-    pub(super) fn asked(&self) -> Vec<(PoolDemand, u32)> {
+    #[must_use]
+    pub fn asked(&self) -> Vec<(PoolDemand, u32)> {
         let asked = self.demand.pools.iter();
         asked
             .map(|pool| (pool.clone(), self.wanted(pool)))
@@ -51,29 +55,31 @@ impl Round {
     }
 
     /// That pool was asked.
-    pub(super) fn await_pool(&mut self, pool: &str) {
+    pub fn await_pool(&mut self, pool: &str) {
         self.awaited.insert(pool.to_owned());
     }
 
     /// That pool has answered.
-    pub(super) fn offered(&mut self, pool: &str, candidates: Vec<Candidate>) {
+    pub fn offered(&mut self, pool: &str, candidates: Vec<Candidate>) {
         if self.awaited.remove(pool) {
             self.offers.insert(pool.to_owned(), candidates);
         }
     }
 
     /// That pool will not answer.
-    pub(super) fn give_up(&mut self, pool: &str) {
+    pub fn give_up(&mut self, pool: &str) {
         self.awaited.remove(pool);
     }
 
     /// Whether all have answered.
-    pub(super) fn is_complete(&self) -> bool {
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
         self.awaited.is_empty()
     }
 
     /// What to grant, given what was offered.
-    pub(super) fn grants(mut self) -> Grants {
+    #[must_use]
+    pub fn grants(mut self) -> Grants {
         let contenders: Vec<Contender> = self
             .demand
             .pools

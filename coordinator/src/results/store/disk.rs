@@ -16,13 +16,24 @@ pub(crate) struct BrokenOff(String);
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
     gate: Arc<Semaphore>,
+    threads: Threads,
+}
+
+/// Where blocking work is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// On threads for it.
+    Own,
+    /// By its caller: under simulated time, which would wait for a thread as for nothing else.
+    Callers,
 }
 
 impl Disk {
     /// A gate that lets `calls` run at once.
-    pub(crate) fn new(calls: usize) -> Self {
+    pub(crate) fn new(calls: usize, threads: Threads) -> Self {
         Self {
             gate: Arc::new(Semaphore::new(calls)),
+            threads,
         }
     }
 
@@ -38,6 +49,9 @@ impl Disk {
             .acquire_owned()
             .await
             .map_err(|error| BrokenOff(error.to_string()))?;
+        if self.threads == Threads::Callers {
+            return Ok(work());
+        }
         tokio::task::spawn_blocking(move || {
             let _place = place;
             work()

@@ -36,6 +36,7 @@ use libra_proto::types::{Epoch, JobId, NodeId};
 
 use cache::{Cache, Known};
 use disk::Disk;
+pub(crate) use disk::Threads;
 use file::Target;
 
 use super::replicate::{Earlier, Fence, ReplicaBook};
@@ -117,7 +118,12 @@ impl ResultStore {
     /// # Errors
     /// When the folder cannot be made.
     pub async fn open(options: StoreOptions) -> io::Result<Self> {
-        let writes = Disk::new(WRITES);
+        Self::open_on(options, Threads::Own).await
+    }
+
+    /// As [`ResultStore::open`]; says where blocking work is done.
+    pub(crate) async fn open_on(options: StoreOptions, threads: Threads) -> io::Result<Self> {
+        let writes = Disk::new(WRITES, threads);
         let dir = options.dir.clone();
         writes
             .run(move || names::create_root(&dir))
@@ -127,8 +133,9 @@ impl ResultStore {
             inner: Arc::new(Inner {
                 options,
                 writes,
-                reads: Disk::new(READS),
-                remote_reads: Disk::new(REMOTE_READS),
+                reads: Disk::new(READS, threads),
+                // It waits for the network, which its caller must not.
+                remote_reads: Disk::new(REMOTE_READS, Threads::Own),
                 cache: Cache::default(),
                 peers: OnceLock::new(),
                 book: OnceLock::new(),

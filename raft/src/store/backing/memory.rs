@@ -21,8 +21,8 @@ pub struct MemoryBacking {
 struct State {
     written: Map,
     durable: Map,
-    /// Written since the last sync, in order.
-    unsynced: Vec<Change>,
+    /// Written since the last sync, batch by batch.
+    unsynced: Vec<Vec<Change>>,
 }
 
 impl MemoryBacking {
@@ -38,7 +38,25 @@ impl MemoryBacking {
     /// What a power cut at this moment would leave.
     #[must_use]
     pub fn after_power_cut(&self) -> Self {
-        let durable = self.lock().durable.clone();
+        self.after_torn_power_cut(0)
+    }
+
+    /// How many batches were written since the last sync.
+    #[must_use]
+    pub fn unsynced_batches(&self) -> usize {
+        self.lock().unsynced.len()
+    }
+
+    /// What a power cut leaves that comes when the disk has taken the first `kept` of the batches
+    /// that were not synced.
+    #[must_use]
+    pub fn after_torn_power_cut(&self, kept: usize) -> Self {
+        let state = self.lock();
+        let mut durable = state.durable.clone();
+        for change in state.unsynced.iter().take(kept).flatten() {
+            apply(&mut durable, change.clone());
+        }
+        drop(state);
         Self {
             state: Mutex::new(State {
                 written: durable.clone(),
@@ -79,17 +97,18 @@ impl Backing for MemoryBacking {
 
     fn write(&self, batch: Batch) -> io::Result<()> {
         let mut state = self.lock();
-        for change in batch.into_changes() {
+        let changes = batch.into_changes();
+        for change in &changes {
             apply(&mut state.written, change.clone());
-            state.unsynced.push(change);
         }
+        state.unsynced.push(changes);
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.lock();
         if !self.lying {
-            for change in std::mem::take(&mut state.unsynced) {
+            for change in std::mem::take(&mut state.unsynced).into_iter().flatten() {
                 apply(&mut state.durable, change);
             }
         }
@@ -117,6 +136,19 @@ mod tests {
         assert!(left.get(b"a").unwrap().is_some());
         assert!(left.get(b"b").unwrap().is_none());
         assert!(backing.get(b"b").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_torn_power_cut_leaves_the_first_batches() {
+        let backing = MemoryBacking::default();
+        for key in ["a", "b", "c"] {
+            put(&backing, key);
+        }
+        assert_eq!(backing.unsynced_batches(), 3);
+        let left = backing.after_torn_power_cut(2);
+        let there = ["a", "b", "c"].map(|key| left.get(key.as_bytes()).unwrap().is_some());
+        assert_eq!(there, [true, true, false]);
+        assert_eq!(left.unsynced_batches(), 0);
     }
 
     #[test]
