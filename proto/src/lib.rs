@@ -7,11 +7,13 @@
 //!   each other.
 //! - [`peer`]: what coordinators of one cluster say to each other beside Raft.
 //! - [`admin`]: what an operator asks of a cluster.
+//! - [`trace`]: W3C's trace context, and how spans are joined across nodes.
 //! - [`types`]: ids, legal state transitions, Libra's own error classes.
 //!
 //! **Invariant:** this crate depends on no other Libra crate and on no runtime: it opens no
 //! socket, reads no clock and draws no random number.
 
+pub mod trace;
 pub mod types;
 
 /// Spark Connect, package `spark.connect`: generated.
