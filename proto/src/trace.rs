@@ -154,7 +154,13 @@ pub fn child(make: impl FnOnce() -> Span) -> Span {
 
 /// Adds the present span's context to a request of gRPC.
 pub fn inject(metadata: &mut tonic::metadata::MetadataMap) {
-    let Some(context) = current() else { return };
+    if let Some(context) = current() {
+        inject_as(&context, metadata);
+    }
+}
+
+/// Adds that context to a request of gRPC.
+pub fn inject_as(context: &TraceContext, metadata: &mut tonic::metadata::MetadataMap) {
     if let Ok(value) = context.to_string().parse() {
         metadata.insert(TRACEPARENT, value);
     }

@@ -12,13 +12,15 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let shutdown = shutdown::requested().map_err(|e| Failure::new(FAILED, &e))?;
     let options = arguments.config.load_options();
     let loaded = Config::load(options).map_err(|e| Failure::new(USAGE, &e))?;
-    telemetry::init(&loaded.config.log);
+    let telemetry = telemetry::init(&loaded.config).map_err(|e| Failure::new(USAGE, &e))?;
     match &loaded.file {
         Some(file) => tracing::info!(file = %file.display(), "configuration read"),
         None => tracing::info!("no configuration file, defaults apply"),
     }
     let running = run(loaded.config, loaded.warnings, shutdown);
-    running.await.map_err(|e| Failure::new(run_code(&e), &e))
+    let ended = running.await;
+    telemetry.finish().await;
+    ended.map_err(|e| Failure::new(run_code(&e), &e))
 }
 
 pub(super) async fn dev(arguments: DevArguments) -> Result<(), Failure> {
@@ -59,9 +61,10 @@ fn dev_options(arguments: DevArguments) -> DevOptions {
 
 fn run_code(error: &RunError) -> u8 {
     match error {
-        RunError::NoEndpoint | RunError::Endpoint(_) => USAGE,
+        RunError::NoEndpoint | RunError::Endpoint(_) | RunError::Traces(_) => USAGE,
         RunError::Listen { .. }
         | RunError::Client(_)
+        | RunError::Metrics(_)
         | RunError::Registry(_)
         | RunError::NotReady { .. }
         | RunError::Results(_)

@@ -90,6 +90,29 @@ fn thousandths(text: &str) -> Option<u64> {
     whole.checked_mul(1_000)?.checked_add(fraction)
 }
 
+/// A part of 1 in thousandths.
+pub(super) fn ratio(text: &str) -> Result<u16, Allowed> {
+    thousandths(text)
+        .filter(|n| *n <= 1_000)
+        .and_then(|n| u16::try_from(n).ok())
+        .ok_or_else(|| "a number from 0 to 1 with at most three decimals, such as 0.1".to_owned())
+}
+
+/// Where a collector of traces listens.
+pub(super) fn collector(text: &str) -> Result<String, Allowed> {
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let uri = text.parse::<http::Uri>().ok();
+    let fits = uri.is_some_and(|uri| {
+        let host = uri.host().is_some_and(|host| !host.is_empty());
+        host && uri.path() == "/" && uri.query().is_none()
+    });
+    rest.filter(|_| fits)
+        .map(|_| text.to_owned())
+        .ok_or_else(|| "`http://host:port` or `https://host:port`".to_owned())
+}
+
 /// One of a few words, in any case, as Spring binds an enum.
 pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Allowed> {
     words

@@ -27,6 +27,7 @@ pub fn router_with(service: Service, options: HttpOptions, metrics: Metrics) -> 
         .merge(actuator::routes())
         .merge(openapi::routes())
         .fallback(nothing_here)
+        .layer(from_fn(trace::traced))
         .layer(from_fn(observe::remember_route))
         .layer(from_fn(limits::catch_panic))
         .layer(from_fn_with_state(api.clone(), limits::deadline))

@@ -192,6 +192,8 @@ impl Peers {
         mut request: ReadResultRequest,
     ) -> Result<Streaming<ReadResultResponse>, PeerError> {
         request.call = self.caller().call(node);
+        let mut request = Request::new(request);
+        trace::inject(request.metadata_mut());
         let mut client = self.rows(node)?;
         within(node, limit, client.read_result(request)).await
     }
@@ -210,7 +212,7 @@ impl Peers {
         within(node, self.answer_limit(), watching).await
     }
 
-    /// Begins to write a copy of a result to `node`.
+    /// Begins to write a copy of a result to `node`; `place` is that of its statement in a trace.
     ///
     /// # Errors
     /// When the node does not answer, or refuses the copy.
@@ -218,9 +220,14 @@ impl Peers {
         &self,
         node: NodeId,
         limit: Duration,
+        place: Option<&TraceContext>,
         requests: impl futures::Stream<Item = StoreResultRequest> + Send + 'static,
     ) -> Result<Streaming<StoreResultResponse>, PeerError> {
         let mut client = self.rows(node)?;
+        let mut requests = Request::new(requests);
+        if let Some(place) = place {
+            trace::inject_as(place, requests.metadata_mut());
+        }
         within(node, limit, client.store_result(requests)).await
     }
 

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libra_actors::session::{self, DefaultConf};
-use libra_actors::spark::{ClientError, ClientOptions, Endpoint, EndpointError};
+use libra_actors::spark::{
+    CallObserver, ClientError, ClientOptions, Endpoint, EndpointError,
+};
 use libra_actors::supervisor::{Node as Actors, NodeOptions, Policy};
 use libra_raft::FormError;
 use thiserror::Error;
@@ -33,8 +35,10 @@ use crate::live::Live;
 use crate::peer::{self, Caller, LeaseService, LeaseTerms, PeerOptions, PeerService, Peers};
 use crate::pool_metrics::PoolMetrics;
 use crate::results::ResultStore;
+use crate::node_metrics::{self, LeaseSlot, SparkMetrics};
 use crate::service::Service;
-use crate::upkeep::{self, Probes, SessionLog};
+use crate::telemetry::TraceError;
+use crate::upkeep::{self, ClusterLog, Probes, SessionLog};
 use listeners::Listeners;
 use start::Start;
 
@@ -64,6 +68,12 @@ pub enum RunError {
     /// There is none.
     #[error("spark.remote: no endpoint; at least one is needed")]
     NoEndpoint,
+    /// The collector of traces cannot be used.
+    #[error("traces")]
+    Traces(#[from] TraceError),
+    /// Two metrics have one name.
+    #[error("metrics")]
+    Metrics(#[from] prometheus::Error),
     /// The registry did not start.
     #[error("the registry did not start")]
     Registry(#[from] libra_raft::StartError),
@@ -114,10 +124,11 @@ pub async fn run(
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let endpoints = endpoints(&config)?;
+    let spark = Arc::new(SparkMetrics::new()?);
+    let endpoints = endpoints(&config, &spark)?;
     let listeners = Listeners::bind(&config).await?;
     let raft = libra_raft::Node::start(options::raft(&config, &listeners)).await?;
-    let served = serve(&config, endpoints, listeners, &raft, shutdown).await;
+    let served = serve(&config, (endpoints, spark), listeners, &raft, shutdown).await;
     if let Err(error) = raft.shutdown().await {
         tracing::error!(%error, "the registry was not flushed on the way out");
     }
@@ -127,7 +138,7 @@ pub async fn run(
 
 async fn serve(
     config: &Config,
-    endpoints: Vec<Endpoint>,
+    (endpoints, spark): (Vec<Endpoint>, Arc<SparkMetrics>),
     listeners: Listeners,
     raft: &libra_raft::Node,
     shutdown: impl Future<Output = ()>,
@@ -171,9 +182,19 @@ async fn serve(
     let grpc_server = grpc::start(listeners.grpc, services, closing.clone());
     let metrics = prometheus::Registry::new();
     let pool_metrics = PoolMetrics::new(&metrics, raft.handle());
+    let session_log = SessionLog::new(&metrics, raft.handle(), node);
+    let lease_slot = LeaseSlot::default();
+    let sources = node_metrics::Sources {
+        handle: raft.handle(),
+        reachability: probes.reachability.clone(),
+        data_dir: config.node.data_dir.clone(),
+        spark,
+        results: results.metrics().clone(),
+        lease: Arc::clone(&lease_slot),
+    };
+    node_metrics::register(&metrics, sources)?;
     let (stop_http, http_server) = start_http(config, listeners.http, service.clone(), metrics);
 
-    let session_log = SessionLog::new(raft.handle(), node);
     let start = Start {
         config,
         raft,
@@ -186,13 +207,15 @@ async fn serve(
     let mut running = None;
     if start.until(shutdown.as_mut()).await? {
         let mut upkeep = upkeep::start(service.clone(), registry.clone(), results.clone());
-        upkeep.also(session_log.run());
+        upkeep.also(session_log?.run());
+        upkeep.also(ClusterLog::new(raft.handle()).run());
         upkeep.also(peer::relay(peers.clone(), live.clone()));
-        upkeep.also(upkeep::repair(registry.clone(), peers.clone()));
-        match pool_metrics {
-            Ok(metrics) => upkeep.also(metrics.follow(raft.handle(), node)),
-            Err(error) => tracing::error!(%error, "metrics of pools could not be registered"),
-        }
+        upkeep.also(upkeep::repair(
+            registry.clone(),
+            peers.clone(),
+            results.metrics().clone(),
+        ));
+        upkeep.also(pool_metrics?.follow(raft.handle(), node));
         let renewing = Renewing {
             handle: raft.handle(),
             registry: registry.clone(),
@@ -215,6 +238,8 @@ async fn serve(
         })
         .await?;
         terms.count_with(actors.detector());
+        // Only this start of the actors has been here.
+        let _ = lease_slot.set(actors.lease());
         tracing::info!(
             node_id = node.0,
             http = identity.http,
@@ -269,11 +294,15 @@ fn start_http(
     (stop, server)
 }
 
-fn endpoints(config: &Config) -> Result<Vec<Endpoint>, RunError> {
+fn endpoints(config: &Config, spark: &Arc<SparkMetrics>) -> Result<Vec<Endpoint>, RunError> {
     let parsed = config
         .spark
         .remote
         .iter()
         .map(|remote| Endpoint::parse(remote.reveal()));
-    Ok(parsed.collect::<Result<_, _>>()?)
+    let observed = parsed.map(|endpoint| {
+        let observer: Arc<dyn CallObserver> = Arc::<SparkMetrics>::clone(spark);
+        endpoint.map(|endpoint| endpoint.observed_by(observer))
+    });
+    Ok(observed.collect::<Result<_, _>>()?)
 }

@@ -38,6 +38,7 @@ use cache::{Cache, Known};
 use disk::Disk;
 use file::Target;
 
+use super::metrics::ResultMetrics;
 use super::replicate::{Earlier, Fence, ReplicaBook};
 use crate::peer::Peers;
 
@@ -109,6 +110,7 @@ struct Inner {
     peers: OnceLock<Peers>,
     book: OnceLock<Arc<dyn ReplicaBook>>,
     fence: Fence,
+    metrics: ResultMetrics,
 }
 
 impl ResultStore {
@@ -133,8 +135,15 @@ impl ResultStore {
                 peers: OnceLock::new(),
                 book: OnceLock::new(),
                 fence: Fence::default(),
+                metrics: ResultMetrics::new().map_err(io::Error::other)?,
             }),
         })
+    }
+
+    /// What the store counts.
+    #[must_use]
+    pub fn metrics(&self) -> &ResultMetrics {
+        &self.inner.metrics
     }
 
     /// Joins the store to those of the other nodes; only the first call counts. Before it, and
@@ -276,7 +285,7 @@ impl ResultStorePort for ResultStore {
             self.go_on(job, epoch, &copying.nodes).await?
         };
         let target = self.target(job, epoch);
-        let writer = writer::Writer::open(self.clone(), target, &copying.nodes, earlier).await?;
+        let writer = writer::Writer::open(self.clone(), target, copying, earlier).await?;
         Ok(Box::new(writer))
     }
 }
