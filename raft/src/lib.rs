@@ -28,5 +28,5 @@ pub use metrics::{Formation, Member, Role, Status};
 pub use network::connector::{Connector, InvalidAddress, TcpConnector, endpoint};
 pub use network::service::{RaftService, Service};
 pub use node::Node;
-pub use store::{NewestSyncs, SyncTimes};
 pub use options::{DiskPolicy, FATAL_EXIT_STATUS, FatalHook, Options, SnapshotPolicy};
+pub use store::{NewestSyncs, SyncTimes};

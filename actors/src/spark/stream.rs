@@ -123,7 +123,10 @@ impl ResponseStream {
                     return Ok(None);
                 }
                 Ok(Err(status)) => {
-                    self.session.client().observed().stream_failed(status.code());
+                    self.session
+                        .client()
+                        .observed()
+                        .stream_failed(status.code());
                     self.failed = Some(status);
                 }
                 Err(silence) => {

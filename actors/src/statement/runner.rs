@@ -19,8 +19,8 @@ use crate::registry_clock::RegistryClock;
 use crate::spark::{Body, Poisoned, Response, ResponseStream, SparkError, SparkSession};
 
 use super::failure::{failure_of, known};
-use super::spans;
 use super::machine::{Action, End, Event, Facts, Failure, Intents, Limits, Machine, Now};
+use super::spans;
 
 /// How often an interrupt is repeated while the stream goes on.
 const INTERRUPT_EVERY: Duration = Duration::from_secs(1);

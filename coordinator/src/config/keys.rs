@@ -5,7 +5,8 @@ use libra_proto::registry::{Mode, SchedulingMode};
 use libra_proto::types::NodeId;
 
 use super::parse::{
-    Allowed, bytes, collector, label, memory, millis, minutes, origin, path, ratio, read, whole, word,
+    Allowed, bytes, collector, label, memory, millis, minutes, origin, path, ratio, read, whole,
+    word,
 };
 use super::settings::{Config, LogFormat};
 

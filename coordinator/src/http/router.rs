@@ -7,7 +7,7 @@ use axum::routing::{get, post, put};
 use http::StatusCode;
 use tower_http::compression::CompressionLayer;
 
-use super::layers::{compress, cors, limits, observe, problems};
+use super::layers::{compress, cors, limits, observe, problems, trace};
 use super::metrics::Metrics;
 use super::problem::Problem;
 use super::routes::{cluster, events, pools, result, sessions, statements};

@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 
 use libra_actors::lease::Lease;
 use libra_raft::Handle;
-use prometheus::{IntCounter, Registry};
+use prometheus::Registry;
 
 use crate::service::Reachability;
 
@@ -49,15 +49,4 @@ pub(crate) fn register(metrics: &Registry, sources: Sources) -> Result<(), prome
     metrics.register(Box::new(process::ProcessMetrics::new(sources.data_dir)?))?;
     sources.spark.register(metrics)?;
     sources.results.register(metrics)
-}
-
-/// A counter that is registered at once.
-pub(crate) fn counter(
-    metrics: &Registry,
-    name: &str,
-    help: &str,
-) -> Result<IntCounter, prometheus::Error> {
-    let counter = IntCounter::new(name, help)?;
-    metrics.register(Box::new(counter.clone()))?;
-    Ok(counter)
 }

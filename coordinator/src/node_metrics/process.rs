@@ -77,7 +77,10 @@ impl ProcessMetrics {
         set(&self.build.with_label_values(&[version]), 1);
         if let Ok(stat) = rustix::fs::statvfs(&self.data_dir) {
             set(&self.disk_free, stat.f_bavail.saturating_mul(stat.f_frsize));
-            set(&self.disk_total, stat.f_blocks.saturating_mul(stat.f_frsize));
+            set(
+                &self.disk_total,
+                stat.f_blocks.saturating_mul(stat.f_frsize),
+            );
         }
         if let Ok(open) = fs::read_dir("/proc/self/fd") {
             // One of them is that of the folder.

@@ -120,7 +120,12 @@ mod tests {
         metrics.called("ExecutePlan", Code::Ok, Duration::from_millis(3));
         metrics.called("ExecutePlan", Code::Unavailable, Duration::from_secs(5));
         metrics.stream_failed(Code::Unavailable);
-        let calls = |code| metrics.calls.with_label_values(&["ExecutePlan", code]).get();
+        let calls = |code| {
+            metrics
+                .calls
+                .with_label_values(&["ExecutePlan", code])
+                .get()
+        };
         assert_eq!((calls("OK"), calls("UNAVAILABLE")), (1, 1));
         let times = metrics.times.with_label_values(&["ExecutePlan"]);
         assert_eq!(times.get_sample_count(), 2);

@@ -13,9 +13,10 @@ use libra_proto::peer::{
     CopyResultRequest, FileId, FindResultRequest, LiveUpdate, ReadResultRequest,
     ReadResultResponse, StoreResultRequest, StoreResultResponse, WatchLiveRequest,
 };
+use libra_proto::trace::{self, TraceContext};
 use libra_proto::types::{Epoch, JobId, NodeId};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::calls::Caller;
 use super::{PeerDirectory, PeerError, PeerNode};

@@ -14,9 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libra_actors::session::{self, DefaultConf};
-use libra_actors::spark::{
-    CallObserver, ClientError, ClientOptions, Endpoint, EndpointError,
-};
+use libra_actors::spark::{CallObserver, ClientError, ClientOptions, Endpoint, EndpointError};
 use libra_actors::supervisor::{Node as Actors, NodeOptions, Policy};
 use libra_raft::FormError;
 use thiserror::Error;
@@ -32,10 +30,10 @@ use crate::config::Config;
 use crate::grpc::{self, Services};
 use crate::http::{self, Metrics};
 use crate::live::Live;
+use crate::node_metrics::{self, LeaseSlot, SparkMetrics};
 use crate::peer::{self, Caller, LeaseService, LeaseTerms, PeerOptions, PeerService, Peers};
 use crate::pool_metrics::PoolMetrics;
 use crate::results::ResultStore;
-use crate::node_metrics::{self, LeaseSlot, SparkMetrics};
 use crate::service::Service;
 use crate::telemetry::TraceError;
 use crate::upkeep::{self, ClusterLog, Probes, SessionLog};

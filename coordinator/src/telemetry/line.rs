@@ -47,7 +47,11 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut fields = Fields::default();
-        for span in context.event_scope().into_iter().flat_map(|s| s.from_root()) {
+        for span in context
+            .event_scope()
+            .into_iter()
+            .flat_map(|s| s.from_root())
+        {
             let extensions = span.extensions();
             let formatted = extensions.get::<FormattedFields<N>>();
             let parsed = formatted.map(|formatted| serde_json::from_str(&formatted.fields));
@@ -81,7 +85,14 @@ fn write_line(
     let own = OWN.into_iter().map(str::to_owned).zip(own);
     let renamed = fields.into_iter().map(|(name, value)| {
         let taken = OWN.contains(&name.as_str());
-        (if taken { format!("fields.{name}") } else { name }, value)
+        (
+            if taken {
+                format!("fields.{name}")
+            } else {
+                name
+            },
+            value,
+        )
     });
     for (name, value) in own.chain(renamed) {
         write!(writer, "{separator}{}:{value}", Value::from(name))?;
@@ -183,7 +194,10 @@ mod tests {
             panic!("{lines:?}");
         };
         let timestamp = line["timestamp"].as_str().unwrap();
-        assert!(timestamp.ends_with('Z') && timestamp.len() == 27, "{timestamp}");
+        assert!(
+            timestamp.ends_with('Z') && timestamp.len() == 27,
+            "{timestamp}"
+        );
         let mut line = line.clone();
         line.as_object_mut().unwrap().remove("timestamp");
         assert_eq!(

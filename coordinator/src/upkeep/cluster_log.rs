@@ -90,9 +90,8 @@ fn news(before: &Seen, now: &Seen) -> Vec<News> {
     let mut news = Vec::new();
     for (id, node) in &now.nodes {
         let known = before.nodes.get(id);
-        let same = |known: &NodeRecord| {
-            known.state() == node.state() && known.boot_id == node.boot_id
-        };
+        let same =
+            |known: &NodeRecord| known.state() == node.state() && known.boot_id == node.boot_id;
         if !known.is_some_and(same) {
             news.push(match node.state() {
                 NodeState::Unspecified | NodeState::Up => News::NodeUp(node.clone()),
@@ -140,7 +139,13 @@ fn tell(news: &News, term: u64, log_index: u64) {
             let (pool, weight, min_share) = (&set.name, set.weight, set.min_share);
             let max_running = set.max_running;
             tracing::info!(
-                pool, weight, min_share, mode, max_running, term, log_index,
+                pool,
+                weight,
+                min_share,
+                mode,
+                max_running,
+                term,
+                log_index,
                 "pool set"
             );
         }
@@ -184,8 +189,18 @@ mod tests {
     #[test]
     fn nodes_are_told_of_when_they_take_a_state_or_start_anew() {
         use NodeState::{Down, Draining, Up};
-        let before = [node(1, Up, "a"), node(2, Up, "a"), node(3, Up, "a"), node(4, Down, "a")];
-        let now = [node(1, Up, "a"), node(2, Down, "a"), node(3, Draining, "a"), node(5, Up, "a")];
+        let before = [
+            node(1, Up, "a"),
+            node(2, Up, "a"),
+            node(3, Up, "a"),
+            node(4, Down, "a"),
+        ];
+        let now = [
+            node(1, Up, "a"),
+            node(2, Down, "a"),
+            node(3, Draining, "a"),
+            node(5, Up, "a"),
+        ];
         let expected = [
             News::NodeDown(now[1].clone()),
             News::NodeDraining(now[2].clone()),

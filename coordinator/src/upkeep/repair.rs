@@ -41,7 +41,9 @@ pub(crate) async fn run(registry: RaftRegistry, peers: Peers, metrics: ResultMet
         let leads = || leadership.borrow().is_some();
         let round = round(&registry, &peers, &mut turns, leads).await;
         let left = round.found.saturating_sub(round.copied);
-        metrics.under_replicated.set(i64::try_from(left).unwrap_or(i64::MAX));
+        metrics
+            .under_replicated
+            .set(i64::try_from(left).unwrap_or(i64::MAX));
         metrics.repaired.made.inc_by(round.copied as u64);
         metrics.repaired.failed.inc_by(round.failed as u64);
         if round.copied > 0 {

@@ -212,27 +212,47 @@ fn tell(news: News, session: &SessionRecord, log_index: u64) {
         News::Made => {
             let endpoint = &session.endpoint;
             tracing::info!(
-                session_id, user, mode, epoch, endpoint, log_index,
+                session_id,
+                user,
+                mode,
+                epoch,
+                endpoint,
+                log_index,
                 "session created"
             );
         }
         News::TakenOver { from } => {
             tracing::info!(
-                session_id, user, mode, epoch, from_node = from, log_index,
+                session_id,
+                user,
+                mode,
+                epoch,
+                from_node = from,
+                log_index,
                 "session taken over"
             );
         }
         News::Reset => {
             let reason = session.resets.last().map(|reset| reset.reason.as_str());
             tracing::warn!(
-                session_id, user, mode, epoch, reason, log_index,
+                session_id,
+                user,
+                mode,
+                epoch,
+                reason,
+                log_index,
                 "Spark session lost; the session gets a new one"
             );
         }
         News::OpenedAnew => {
             let endpoint = &session.endpoint;
             tracing::info!(
-                session_id, user, mode, epoch, endpoint, log_index,
+                session_id,
+                user,
+                mode,
+                epoch,
+                endpoint,
+                log_index,
                 "session reopened"
             );
         }

@@ -303,7 +303,11 @@ impl Former {
     }
 
     fn refuse(&self, reason: String) {
-        tracing::error!(node_id = self.inner.me().0, reason, "not admitted to the cluster");
+        tracing::error!(
+            node_id = self.inner.me().0,
+            reason,
+            "not admitted to the cluster"
+        );
         self.tell(Formation::Refused { reason });
     }
 

@@ -23,11 +23,11 @@ use crate::feed::ChangeFeed;
 use crate::metrics::{Formation, Status, failure, members};
 use crate::network::peers::Peers;
 use crate::registry::Registry;
+use crate::store::SyncTimes;
 use crate::store::marker::Marker;
 use crate::store::snapshot_dir::SnapshotDir;
 use crate::store::space::Space;
 use crate::store::state_machine::Shared;
-use crate::store::SyncTimes;
 use crate::store::stats::LogStats;
 use crate::type_config::{ForwardToLeader, LogId, Raft, RaftMetrics};
 

@@ -137,9 +137,21 @@ mod tests {
         }
         let times = clock.read();
         assert_eq!((times.count, times.total), (4, us(60_002_101)));
-        let at_most = |bound| times.at_most.iter().find(|(b, _)| *b == us(bound)).unwrap().1;
+        let at_most = |bound| {
+            times
+                .at_most
+                .iter()
+                .find(|(b, _)| *b == us(bound))
+                .unwrap()
+                .1
+        };
         assert_eq!(
-            [at_most(250), at_most(1_000), at_most(2_500), at_most(10_000_000)],
+            [
+                at_most(250),
+                at_most(1_000),
+                at_most(2_500),
+                at_most(10_000_000)
+            ],
             [1, 2, 3, 3]
         );
         let newest = times.newest.unwrap();

@@ -59,7 +59,9 @@ async fn a_state_is_told_once_in_the_cluster_with_its_fields() -> Result<()> {
     begun(&stub, &first).await?;
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let path = format!("sessions/{}/statements?wait=0", cast.session);
-    let request = api.request(reqwest::Method::POST, &path).json(&sql("rows=5"));
+    let request = api
+        .request(reqwest::Method::POST, &path)
+        .json(&sql("rows=5"));
     let request = request.header("traceparent", format!("00-{trace}-b7ad6b7169203331-00"));
     let second: Statement = api.send(request).await?.json(&[202])?;
     assert_succeeded(&api.ended(&second.job_id, SOON).await?);
@@ -85,13 +87,18 @@ async fn a_state_is_told_once_in_the_cluster_with_its_fields() -> Result<()> {
         let at = line["log_index"].as_u64().context("log_index")?;
         ensure!(at > index, "{message}: {line:?}");
         index = at;
-        ensure!(!line.values().any(|v| v.to_string().contains("SELECT")), "{line:?}");
+        ensure!(
+            !line.values().any(|v| v.to_string().contains("SELECT")),
+            "{line:?}"
+        );
     }
     // It never queued.
     assert!(of_job(lines(&cluster, "statement queued")?, &first.job_id).is_empty());
 
     let made = lines(&cluster, "session created")?;
-    let made = made.iter().filter(|line| line["session_id"] == json!(cast.session));
+    let made = made
+        .iter()
+        .filter(|line| line["session_id"] == json!(cast.session));
     assert_eq!(made.count(), 1);
     let led = lines(&cluster, "this node leads")?;
     let mut terms: Vec<_> = led.iter().map(|line| line["term"].to_string()).collect();

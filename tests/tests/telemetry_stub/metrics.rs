@@ -32,7 +32,9 @@ fn documented() -> Result<Families> {
             anyhow::bail!("not four columns: {line}");
         };
         ensure!(!meaning.is_empty(), "{line}");
-        let labels = labels.split(',').map(|label| label.trim().trim_matches('`'));
+        let labels = labels
+            .split(',')
+            .map(|label| label.trim().trim_matches('`'));
         let labels = labels.filter(|label| !label.is_empty());
         let family = Family {
             kind: (*kind).to_owned(),
@@ -72,7 +74,9 @@ fn read(text: &str, families: &mut Families) -> Result<()> {
             (kinds.get(base).map(String::as_str) == Some("histogram")).then_some(base)
         });
         let name = histogram.unwrap_or(name);
-        let kind = kinds.get(name).with_context(|| format!("no TYPE: {line}"))?;
+        let kind = kinds
+            .get(name)
+            .with_context(|| format!("no TYPE: {line}"))?;
         let family = families.entry(name.to_owned()).or_default();
         kind.clone_into(&mut family.kind);
         family.samples += 1;
@@ -98,16 +102,23 @@ async fn shown(cluster: &Cluster) -> Result<Families> {
 }
 
 /// A little of everything: all pools, an end of each kind, a limit, a death.
-async fn scripted(cluster: &mut Cluster, stub: &libra_tests::stub::process::StubProcess) -> Result<()> {
+async fn scripted(
+    cluster: &mut Cluster,
+    stub: &libra_tests::stub::process::StubProcess,
+) -> Result<()> {
     let cast = Cast::of(cluster).await?;
     let api = cluster.api(cast.asked)?.clone();
     for pool in ["default", "high-priority", "low-priority", "interactive"] {
-        let ended = api.run(&cast.session, &sql("rows=50").pool(pool), SOON).await?;
+        let ended = api
+            .run(&cast.session, &sql("rows=50").pool(pool), SOON)
+            .await?;
         assert_succeeded(&ended);
         api.pages(&ended.job_id, 20).await?;
         api.arrow(&ended.job_id).await?;
     }
-    let failed = api.run(&cast.session, &Submit::sql("SELEC nothing"), SOON).await?;
+    let failed = api
+        .run(&cast.session, &Submit::sql("SELEC nothing"), SOON)
+        .await?;
     assert_eq!(failed.state, State::Failed);
     let long = api.submit(&cast.session, &sql("delay_ms=3000")).await?;
     begun(stub, &long).await?;
@@ -141,10 +152,19 @@ async fn what_is_documented_is_shown_and_what_is_shown_is_documented() -> Result
         anyhow::Ok(())
     })?;
     let shown = shown(&cluster).await?;
-    let missing: Vec<_> = documented.keys().filter(|n| !shown.contains_key(*n)).collect();
+    let missing: Vec<_> = documented
+        .keys()
+        .filter(|n| !shown.contains_key(*n))
+        .collect();
     ensure!(missing.is_empty(), "documented and not shown: {missing:?}");
-    let undocumented: Vec<_> = shown.keys().filter(|n| !documented.contains_key(*n)).collect();
-    ensure!(undocumented.is_empty(), "shown and not documented: {undocumented:?}");
+    let undocumented: Vec<_> = shown
+        .keys()
+        .filter(|n| !documented.contains_key(*n))
+        .collect();
+    ensure!(
+        undocumented.is_empty(),
+        "shown and not documented: {undocumented:?}"
+    );
     for (name, family) in &shown {
         let promised = &documented[name];
         assert_eq!(family.kind, promised.kind, "{name}");
@@ -153,7 +173,10 @@ async fn what_is_documented_is_shown_and_what_is_shown_is_documented() -> Result
         ensure!(secret.is_none(), "{name} has an id in a label: {secret:?}");
         let unit = ["_seconds", "_bytes", "_total", "_entries", "_index"];
         let has_unit = unit.iter().any(|unit| name.contains(unit));
-        ensure!(has_unit || family.kind == "gauge", "{name} does not say its unit");
+        ensure!(
+            has_unit || family.kind == "gauge",
+            "{name} does not say its unit"
+        );
         ensure!(family.samples < 2_000, "{name}: {} samples", family.samples);
     }
     Ok(())
@@ -170,13 +193,18 @@ async fn the_figures_are_right() -> Result<()> {
         assert_succeeded(&ended);
     }
     let sample = |text: &str, series: &str| -> Option<f64> {
-        let line = text.lines().find(|line| line.starts_with(&format!("{series} ")));
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{series} ")));
         line?.rsplit_once(' ')?.1.parse().ok()
     };
     let owner = cluster.api(cast.owner)?;
     until("the owner to have counted", SOON, || async {
         let text = scrape(owner).await?;
-        let ended = sample(&text, "libra_pool_ended_total{pool=\"default\",state=\"succeeded\"}");
+        let ended = sample(
+            &text,
+            "libra_pool_ended_total{pool=\"default\",state=\"succeeded\"}",
+        );
         Ok(ended.is_some_and(|ended| ended >= 5.0))
     })
     .await?;
@@ -198,7 +226,10 @@ async fn the_figures_are_right() -> Result<()> {
         (&at_owner, "libra_raft_term"),
         (&at_owner, "libra_raft_fsync_seconds_count"),
         (&at_owner, "libra_raft_fsync_seconds_sum"),
-        (&at_owner, "libra_spark_calls_total{call=\"ExecutePlan\",code=\"OK\"}"),
+        (
+            &at_owner,
+            "libra_spark_calls_total{call=\"ExecutePlan\",code=\"OK\"}",
+        ),
         (&at_owner, "libra_results_written_bytes_total"),
         (&at_owner, "libra_lease_remaining_seconds"),
         (&at_owner, "process_resident_memory_bytes"),

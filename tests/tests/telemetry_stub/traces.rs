@@ -32,7 +32,10 @@ async fn with_names(collector: &Collector, wanted: &[&str]) -> Result<Vec<SeenSp
     let found = until_some("the whole trace", SOON, || async {
         let spans = collector.trace(TRACE);
         let there = names(&spans);
-        Ok(wanted.iter().all(|name| there.contains(name)).then_some(spans))
+        Ok(wanted
+            .iter()
+            .all(|name| there.contains(name))
+            .then_some(spans))
     });
     let found = found.await;
     found.with_context(|| format!("seen: {:?}", names(&collector.trace(TRACE))))
@@ -96,7 +99,11 @@ async fn one_statement_over_three_nodes_is_one_connected_tree() -> Result<()> {
     };
     let node = |id: u64| i64::try_from(id).unwrap_or_default();
     assert_eq!(of(route)?.node, node(cast.asked));
-    assert_eq!(of(route)?.parent_id, CLIENT, "the client's span is the parent");
+    assert_eq!(
+        of(route)?.parent_id,
+        CLIENT,
+        "the client's span is the parent"
+    );
     assert_eq!(of("statement.grant")?.node, node(cast.leader));
     for name in ["statement.run", "spark.ExecutePlan", "statement.queue"] {
         assert_eq!(of(name)?.node, node(cast.owner), "{name}");

@@ -137,7 +137,9 @@ impl Pump {
         let open = StoreResultRequest { kind: Some(open) };
         requests.send(open).await.map_err(|_| Lost::Ended)?;
         let stream = ReceiverStream::new(receiver);
-        let storing = subject.peers.store_result(node, limit, subject.place.as_ref(), stream);
+        let storing = subject
+            .peers
+            .store_result(node, limit, subject.place.as_ref(), stream);
         let mut answers = storing.await?;
         let first = next_within(node, limit, &mut answers).await?;
         let there = first.ok_or(Lost::Ended)?;

@@ -66,7 +66,11 @@ impl Copies {
         written: u64,
     ) -> Option<Self> {
         let this_node = store.peers()?.this_node();
-        let others = copying.nodes.iter().copied().filter(|node| *node != this_node);
+        let others = copying
+            .nodes
+            .iter()
+            .copied()
+            .filter(|node| *node != this_node);
         let others: BTreeSet<NodeId> = others.collect();
         if others.is_empty() {
             return None;

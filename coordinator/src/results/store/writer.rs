@@ -9,7 +9,9 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use libra_actors::ports::{Appended, Copying, ResultPart, ResultWriter, StoreError, StoredProgress};
+use libra_actors::ports::{
+    Appended, Copying, ResultPart, ResultWriter, StoreError, StoredProgress,
+};
 use libra_proto::registry::ResultManifest;
 use libra_proto::types::{Epoch, JobId};
 use tokio::task::JoinHandle;

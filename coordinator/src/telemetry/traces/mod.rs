@@ -18,7 +18,9 @@ use std::time::Duration;
 use libra_proto::trace;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _, WithTonicConfig as _};
+use opentelemetry_otlp::{
+    ExporterBuildError, SpanExporter, WithExportConfig as _, WithTonicConfig as _,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider,
@@ -96,7 +98,9 @@ impl Exporter {
         let provider = SdkTracerProvider::builder()
             .with_span_processor(processor)
             // Whoever began the trace has decided; else chance does.
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
+                ratio,
+            ))))
             .with_resource(resource(config))
             .build();
         let tracer = provider.tracer("libra");
@@ -106,7 +110,7 @@ impl Exporter {
     /// What hands `tracing`'s spans to the exporter.
     pub(super) fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
-        S: Subscriber + for<'a> LookupSpan<'a>,
+        S: Subscriber + Send + Sync + for<'a> LookupSpan<'a>,
     {
         tracing_opentelemetry::layer()
             .with_tracer(self.tracer.clone())
