@@ -167,6 +167,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_ratio_is_a_part_of_one() {
+        for (text, parts) in [("0", 0), ("1", 1_000), ("1.0", 1_000), ("0.125", 125)] {
+            assert_eq!(ratio(text), Ok(parts), "{text}");
+        }
+        for bad in ["", "-0.1", "1.001", "2", ".5", "0.1234", "10%", "1e-1"] {
+            assert!(ratio(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_collector_is_a_scheme_a_host_and_a_port() {
+        for text in [
+            "http://127.0.0.1:4317",
+            "https://collector.example:443",
+            "http://[::1]:4317/",
+        ] {
+            assert_eq!(collector(text), Ok(text.to_owned()));
+        }
+        for bad in [
+            "",
+            "collector:4317",
+            "grpc://collector:4317",
+            "http://",
+            "http://collector:4317/v1/traces",
+            "http://collector:4317?x=1",
+            "http://a b:4317",
+        ] {
+            assert!(collector(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn sizes_have_binary_units() {
         let read = |text| bytes(text, 1, 1 << 50);
         for (text, n) in [

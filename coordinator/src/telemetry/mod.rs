@@ -5,7 +5,8 @@
 //! - `traces`: the export of spans, and how they are joined with those of other nodes.
 //!
 //! **Invariant:** standard output stays free for what programs print, and nothing here reads the
-//! environment, but for whether the terminal wants colours. A collector that is slow, or not there,
+//! environment, but for whether the terminal wants colours, and for what OpenTelemetry's exporter
+//! reads of its own (`OTEL_EXPORTER_OTLP_HEADERS`). A collector that is slow, or not there,
 //! costs a bounded number of spans and nothing else.
 
 mod line;

@@ -63,3 +63,44 @@ fn span_of(request: &Request) -> Span {
         http.request.method = method, http.route = route, http.response.status_code = Empty,
         request_id = id)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use axum::{Extension, Router};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    async fn seen(path: &str, parent: &str) -> (String, bool) {
+        let handler = |place: Option<Extension<Place>>| async move {
+            let place = place.map(|Extension(Place(place))| place.to_string());
+            place.unwrap_or_default()
+        };
+        let router = Router::new()
+            .route("/api/v1/pools", get(handler))
+            .route("/actuator/health", get(handler))
+            .layer(from_fn(traced));
+        let request = Request::get(path).header("traceparent", parent);
+        let request = request.body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let named = response.headers().contains_key(TRACERESPONSE);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (String::from_utf8(body.to_vec()).unwrap(), named)
+    }
+
+    /// Nothing is exported here: the client's place is passed on, and no span is promised.
+    #[tokio::test]
+    async fn a_clients_place_is_taken_over_where_nothing_is_exported_too() {
+        let expected = (PARENT.to_owned(), false);
+        assert_eq!(seen("/api/v1/pools", PARENT).await, expected);
+        let none = (String::new(), false);
+        assert_eq!(seen("/api/v1/pools", "00-4bf9-00f0-01").await, none);
+        assert_eq!(seen("/actuator/health", PARENT).await, none);
+    }
+}

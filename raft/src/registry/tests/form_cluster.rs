@@ -6,9 +6,7 @@ use libra_proto::registry::snapshot_record::Entity;
 use libra_proto::registry::*;
 
 use super::bench::*;
-use super::form::{
-    command, full_manifest, full_node, full_settings, full_statement, full_submit,
-};
+use super::form::{command, full_manifest, full_node, full_settings, full_statement, full_submit};
 use super::nodes_bench::*;
 
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

@@ -256,7 +256,9 @@ fn a_place_in_a_trace_is_kept_if_it_has_w3cs_length() {
         ("op-2", (0, 0), (0, 0)),
         ("op-3", (56, 513), (0, 0)),
     ] {
-        let statement = bench.submitted(traced(operation, given.0, given.1)).statement;
+        let statement = bench
+            .submitted(traced(operation, given.0, given.1))
+            .statement;
         let statement = statement.unwrap();
         let lengths = (statement.traceparent.len(), statement.tracestate.len());
         assert_eq!(lengths, kept, "{operation}");
