@@ -167,7 +167,8 @@ impl Client {
                 ))),
             }
         };
-        self.observed().call(what, answer).await
+        // Boxed: the futures of calls are large, and those of callers hold them more than once.
+        self.observed().call(what, Box::pin(answer)).await
     }
 }
 

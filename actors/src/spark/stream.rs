@@ -203,7 +203,8 @@ pub(super) async fn attended<T>(
     what: &'static str,
     call: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, SparkError> {
-    let call = session.client().observed().call(what, call);
+    // Boxed: the futures of calls are large, and those of callers hold them more than once.
+    let call = session.client().observed().call(what, Box::pin(call));
     match Patience::new().wait(session, call).await? {
         Ok(opened) => Ok(opened),
         Err(status) => Err(session.failure(what, &status).await),

@@ -62,7 +62,7 @@ async fn keep_shared_session(registry: RaftRegistry, service: Service) {
             continue;
         };
         match bootstrap::ensure_shared_session(&registry, &endpoint).await {
-            Ok(()) => tracing::info!("the shared session is opened anew"),
+            Ok(()) => tracing::debug!("the shared session is opened anew"),
             Err(error) => tracing::warn!(%error, "the shared session is not opened anew"),
         }
     }

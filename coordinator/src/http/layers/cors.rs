@@ -7,8 +7,7 @@ use http::{HeaderValue, Method, header};
 
 use crate::http::Api;
 
-const REQUEST_HEADERS: &str =
-    "Accept, Content-Type, Idempotency-Key, Last-Event-ID, X-Libra-User, X-Request-Id, \
+const REQUEST_HEADERS: &str = "Accept, Content-Type, Idempotency-Key, Last-Event-ID, X-Libra-User, X-Request-Id, \
      traceparent, tracestate";
 const ANSWER_HEADERS: &str = "Libra-Applied-Index, Libra-Session-Reset, Libra-Stale, Location, \
                               Retry-After, X-Request-Id, traceresponse";
