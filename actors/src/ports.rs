@@ -13,6 +13,7 @@ use libra_proto::registry::{
     Applied, CleanupRecord, NodeRecord, Rejection, ResultManifest, SessionRecord, StatementRecord,
     command,
 };
+use libra_proto::trace::TraceContext;
 use libra_proto::types::{
     Change, EndpointDemand, Epoch, JobId, NodeId, Place, SessionId, Standing,
 };
@@ -310,6 +311,8 @@ pub struct Copying {
     pub nodes: Vec<NodeId>,
     /// It was surely not sent yet: nothing of it is stored anywhere.
     pub fresh: bool,
+    /// Where in which trace the statement belongs.
+    pub place: Option<TraceContext>,
 }
 
 /// Where results go.

@@ -17,6 +17,7 @@ use tonic::transport::server::Connected;
 
 use crate::admin::AdminService;
 use crate::peer::{LeaseService, PeerService, listening};
+use crate::telemetry::traces::TracedCalls;
 
 /// How long calls of other nodes may take to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -50,6 +51,7 @@ pub(crate) fn start(
     closing: CancellationToken,
 ) -> JoinHandle<Result<(), tonic::transport::Error>> {
     let router = listening(Server::builder())
+        .layer(TracedCalls)
         .add_service(services.raft)
         .add_service(services.peer.into_server())
         .add_service(services.leases.into_server())

@@ -6,8 +6,9 @@
 //! - [`adapters`]: the actors' ports over the registry; [`live`]: live signs of statements.
 //! - [`peer`]: what coordinators say to each other beside Raft.
 //! - [`run()`]: a coordinator from start to stop; what it does first is `bootstrap`, what it looks
-//!   after beside requests is `upkeep`; `pool_metrics` counts what happens in pools.
-//! - [`cli`], [`dev`], [`telemetry`]: the command, `libra dev`, logs.
+//!   after beside requests is `upkeep`; `pool_metrics` counts what happens in pools, `node_metrics`
+//!   measures the rest.
+//! - [`cli`], [`dev`], [`telemetry`]: the command, `libra dev`, logs and traces.
 //!
 //! **Invariant:** only this crate reads configuration files, environment and arguments, binds
 //! sockets, and names axum.
@@ -24,6 +25,7 @@ pub mod fuzz;
 mod grpc;
 pub mod http;
 pub mod live;
+mod node_metrics;
 pub mod peer;
 mod pool_metrics;
 pub mod results;

@@ -7,6 +7,7 @@
 //!   each other.
 //! - [`peer`]: what coordinators of one cluster say to each other beside Raft.
 //! - [`admin`]: what an operator asks of a cluster.
+//! - [`trace`]: W3C's trace context, and how spans are joined across nodes.
 //! - [`types`]: ids, legal state transitions, Libra's own error classes.
 //! - [`safety`]: test-only switches that take one safety off each.
 //!
@@ -14,6 +15,7 @@
 //! socket, reads no clock and draws no random number.
 
 pub mod safety;
+pub mod trace;
 pub mod types;
 
 /// Spark Connect, package `spark.connect`: generated.

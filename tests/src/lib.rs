@@ -6,6 +6,7 @@ pub mod bench;
 pub mod fuzz;
 pub mod harness;
 pub mod kill;
+pub mod otlp;
 pub mod sandbox;
 pub mod scene;
 pub mod sim;

@@ -286,7 +286,7 @@ async fn declare(mandate: Mandate, down: Down) -> NodeId {
         boot_id,
         unreachable,
     } = down;
-    tracing::warn!(
+    tracing::debug!(
         node_id = node_id.0,
         boot_id,
         "lease is over: declaring the node down"

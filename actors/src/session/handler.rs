@@ -11,12 +11,13 @@ use libra_proto::registry::{
 use libra_proto::types::{JobId, NodeId};
 use ractor::ActorRef;
 use tokio::sync::watch;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::failpoint;
 use crate::ports::{Proposed, SessionView};
 use crate::spark::{SparkError, SparkErrorKind};
-use crate::statement::{Cleaned, Outcome, Runner};
+use crate::statement::{Cleaned, Outcome, Runner, spans};
 
 use super::keeper::{self, Conf};
 use super::message::{Message, Proposal};
@@ -182,14 +183,17 @@ fn run(me: &Me, state: &mut State, statement: Arc<StatementRecord>) {
         statement,
     };
     let (me, spark_session_id) = (me.clone(), incarnation.spark_session_id.clone());
-    let task = state.tasks.spawn(async move {
+    let span = spans::run(&runner.statement, state.epoch);
+    let run = async move {
         let outcome = runner.run().await;
+        Span::current().record("outcome", outcome.label());
         let _ = me.cast(Message::RunnerEnded {
             job,
             spark_session_id,
             outcome,
         });
-    });
+    };
+    let task = state.tasks.spawn(run.instrument(span));
     state.begun.begin(job);
     state.never_sent.remove(&job);
     state.runners.insert(
@@ -265,7 +269,7 @@ fn reset(me: &Me, state: &mut State, lost: &str, reason: &str) {
         return;
     }
     if state.unanswered == 0 {
-        tracing::warn!(session_id = %state.id, reason, "Spark session lost");
+        tracing::debug!(session_id = %state.id, reason, "Spark session lost");
     }
     let reset = ResetSession {
         session_id: state.id.to_string(),

@@ -17,6 +17,7 @@ use tonic::transport::{Channel, ClientTlsConfig};
 use tonic::{Extensions, Request, Response, Status};
 
 use super::error::{SparkErrorKind, classify};
+use super::observer::Observed;
 use super::session::SparkSession;
 use super::{ClientOptions, Endpoint};
 
@@ -114,6 +115,10 @@ impl Client {
         &self.inner.options
     }
 
+    pub(super) fn observed(&self) -> &Observed {
+        self.inner.endpoint.observed()
+    }
+
     pub(super) fn rpc(&self) -> Rpc {
         self.inner.rpc.clone()
     }
@@ -132,9 +137,11 @@ impl Client {
         Request::from_parts(self.inner.headers.clone(), Extensions::new(), message)
     }
 
-    /// Makes a call that may be repeated without harm, at most `limit` long with its retries.
+    /// Makes the call `what`, which may be repeated without harm, at most `limit` long with its
+    /// retries.
     pub(super) async fn unary<M, R, F>(
         &self,
+        what: &'static str,
         limit: Duration,
         message: M,
         call: impl Fn(Rpc, Request<M>) -> F,
@@ -152,12 +159,16 @@ impl Client {
         let retried = attempt
             .retry(waits)
             .when(|status| classify(status) == SparkErrorKind::Unreachable);
-        match timeout(limit, retried).await {
-            Ok(answer) => answer.map(Response::into_inner),
-            Err(_) => Err(Status::deadline_exceeded(format!(
-                "no answer within {limit:?}"
-            ))),
-        }
+        let answer = async {
+            match timeout(limit, retried).await {
+                Ok(answer) => answer.map(Response::into_inner),
+                Err(_) => Err(Status::deadline_exceeded(format!(
+                    "no answer within {limit:?}"
+                ))),
+            }
+        };
+        // Boxed: the futures of calls are large, and those of callers hold them more than once.
+        self.observed().call(what, Box::pin(answer)).await
     }
 }
 

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 use tonic::metadata::{Ascii, MetadataKey, MetadataValue};
+
+use super::observer::{CallObserver, Observed};
 
 const DEFAULT_PORT: u16 = 15002;
 const DEFAULT_USER_ID: &str = "libra";
@@ -38,6 +41,7 @@ pub struct Endpoint {
     user_agent: String,
     max_message_bytes: Option<usize>,
     headers: Vec<(MetadataKey<Ascii>, MetadataValue<Ascii>)>,
+    observed: Observed,
 }
 
 impl Endpoint {
@@ -111,6 +115,17 @@ impl Endpoint {
     #[must_use]
     pub fn use_ssl(&self) -> bool {
         self.use_ssl
+    }
+
+    /// The same endpoint, whose calls `observer` is told of.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn CallObserver>) -> Self {
+        self.observed = Observed(Some(observer));
+        self
+    }
+
+    pub(super) fn observed(&self) -> &Observed {
+        &self.observed
     }
 
     pub(super) fn user_agent(&self) -> &str {
@@ -282,6 +297,7 @@ impl Parameters {
             user_agent,
             max_message_bytes,
             headers,
+            observed: Observed::default(),
         })
     }
 }

@@ -2,6 +2,7 @@
 //! a session, one [`ResponseStream`] per attached operation.
 //!
 //! - [`Endpoint`]: the connection string `sc://host:port/;…`.
+//! - [`CallObserver`]: who is told of every call.
 //! - [`SparkError`]: Spark's own errors told apart from those of the connection.
 //!
 //! **Invariant:** only [`Client::open`] speaks without an observed server-side session id, and
@@ -12,6 +13,7 @@ mod conf;
 mod details;
 mod endpoint;
 mod error;
+mod observer;
 mod open;
 mod options;
 mod session;
@@ -23,6 +25,7 @@ pub use client::{Client, ClientError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{SparkError, SparkErrorKind, classify};
 pub use libra_proto::spark::get_status_response::operation_status::OperationState;
+pub use observer::CallObserver;
 pub use options::ClientOptions;
 pub use session::{POOL_HEADER, Poisoned, SparkSession};
 pub use stream::{Body, Response, ResponseStream};

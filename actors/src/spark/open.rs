@@ -90,7 +90,8 @@ impl Client {
             analyze: Some(analyze_plan_request::Analyze::SparkVersion(version)),
         };
         let call = |mut rpc: Rpc, request| async move { rpc.analyze_plan(request).await };
-        let answer = self.unary(self.options().open_timeout, message, call).await;
+        let answer = self.unary("AnalyzePlan", self.options().open_timeout, message, call);
+        let answer = answer.await;
         answer.map_err(|status| SparkError::of(&self.place("AnalyzePlan"), &status))
     }
 

@@ -276,7 +276,8 @@ impl SparkSession {
             client_type: self.client_type(),
         };
         let call = |mut rpc: Rpc, request| async move { rpc.fetch_error_details(request).await };
-        match self.client.unary(DETAILS_LIMIT, message, call).await {
+        let what = "FetchErrorDetails";
+        match self.client.unary(what, DETAILS_LIMIT, message, call).await {
             Ok(answer) => details::complete(&mut error.error, answer),
             Err(status) => tracing::debug!(code = ?status.code(), "error details not fetched"),
         }
@@ -337,7 +338,7 @@ impl SparkSession {
 
     pub(super) async fn unary<M, R, F>(
         &self,
-        what: &str,
+        what: &'static str,
         message: M,
         call: impl Fn(Rpc, Request<M>) -> F,
     ) -> Result<R, SparkError>
@@ -346,7 +347,7 @@ impl SparkSession {
         F: Future<Output = Result<tonic::Response<R>, Status>>,
     {
         let limit = self.client.options().request_timeout;
-        let answer = self.client.unary(limit, message, call).await;
+        let answer = self.client.unary(what, limit, message, call).await;
         answer.map_err(|status| self.error(what, &status))
     }
 

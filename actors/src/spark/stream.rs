@@ -11,7 +11,7 @@ use libra_proto::spark::ExecutePlanResponse;
 use libra_proto::spark::execute_plan_response::{ArrowBatch, ExecutionProgress, ResponseType};
 use prost::Message as _;
 use tokio::time::{Instant, timeout_at};
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::error::{SparkError, SparkErrorKind};
 use super::session::{SparkSession, is_sealed};
@@ -122,8 +122,16 @@ impl ResponseStream {
                     self.ended = true;
                     return Ok(None);
                 }
-                Ok(Err(status)) => self.failed = Some(status),
+                Ok(Err(status)) => {
+                    self.session
+                        .client()
+                        .observed()
+                        .stream_failed(status.code());
+                    self.failed = Some(status);
+                }
                 Err(silence) => {
+                    let observed = self.session.client().observed();
+                    observed.stream_failed(Code::DeadlineExceeded);
                     self.ended = true;
                     return Err(silence);
                 }
@@ -192,9 +200,11 @@ impl ResponseStream {
 /// Waits for a call that opens a stream, as patiently as for the stream itself.
 pub(super) async fn attended<T>(
     session: &SparkSession,
-    what: &str,
+    what: &'static str,
     call: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, SparkError> {
+    // Boxed: the futures of calls are large, and those of callers hold them more than once.
+    let call = session.client().observed().call(what, Box::pin(call));
     match Patience::new().wait(session, call).await? {
         Ok(opened) => Ok(opened),
         Err(status) => Err(session.failure(what, &status).await),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use libra_proto::registry::{Finish, RejectionCode, StatementState, command};
 use libra_proto::types::ErrorClass;
 use tokio::time::{sleep, timeout};
+use tracing::{Instrument as _, Span};
 
 use crate::failpoint;
 use crate::lease::Owner;
@@ -15,6 +16,7 @@ use crate::ports::{Proposed, ResultWriter, StoreError};
 
 use super::machine::End;
 use super::runner::{CONTESTED, Outcome, Runner};
+use super::spans;
 
 /// How long one best-effort call (interrupt, release) may take.
 const BEST_EFFORT: Duration = Duration::from_secs(5);
@@ -28,13 +30,29 @@ impl Runner {
         let call = self.spark.interrupt(&self.statement.operation_id);
         match timeout(BEST_EFFORT, call).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::debug!(job = %self.job(), %error, "interrupt failed"),
-            Err(_) => tracing::debug!(job = %self.job(), "interrupt timed out"),
+            Ok(Err(error)) => tracing::debug!(job_id = %self.job(), %error, "interrupt failed"),
+            Err(_) => tracing::debug!(job_id = %self.job(), "interrupt timed out"),
         }
     }
 
     /// Commits the end, however often it takes, then releases the operation in Spark.
     pub(super) async fn finish(
+        &self,
+        end: End,
+        writer: Option<&mut dyn ResultWriter>,
+        needs_cleanup: bool,
+    ) -> Outcome {
+        let span = spans::finish(&self.statement, self.epoch);
+        let committed = self.commit_end(end, writer, needs_cleanup);
+        let outcome = committed.instrument(span).await;
+        failpoint::hit("committed-not-released");
+        if outcome == Outcome::Ended && !needs_cleanup {
+            self.release().await;
+        }
+        outcome
+    }
+
+    async fn commit_end(
         &self,
         end: End,
         writer: Option<&mut dyn ResultWriter>,
@@ -65,21 +83,16 @@ impl Runner {
             (End::Failed(error), _) => (StatementState::Failed, None, Some(error)),
         };
         failpoint::hit("stored-not-committed");
-        let outcome = self
-            .commit(Finish {
-                job: self.statement.job,
-                epoch: self.epoch.0,
-                state: state.into(),
-                result,
-                error,
-                needs_cleanup,
-            })
-            .await;
-        failpoint::hit("committed-not-released");
-        if outcome == Outcome::Ended && !needs_cleanup {
-            self.release().await;
-        }
-        outcome
+        Span::current().record("state", state.label());
+        self.commit(Finish {
+            job: self.statement.job,
+            epoch: self.epoch.0,
+            state: state.into(),
+            result,
+            error,
+            needs_cleanup,
+        })
+        .await
     }
 
     async fn commit(&self, finish: Finish) -> Outcome {
@@ -99,13 +112,13 @@ impl Runner {
                     return match rejection.code() {
                         RejectionCode::AlreadyEnded => Outcome::Ended,
                         code => {
-                            tracing::warn!(job = %self.job(), ?code, "end refused by the registry");
+                            tracing::warn!(job_id = %self.job(), ?code, "end refused by the registry");
                             Outcome::NotOurs
                         }
                     };
                 }
                 Proposed::Unknown(reason) => {
-                    tracing::debug!(job = %self.job(), reason, "end not committed yet");
+                    tracing::debug!(job_id = %self.job(), reason, "end not committed yet");
                     sleep(backoff).await;
                     backoff = (backoff * 2).min(Duration::from_secs(1));
                 }
@@ -115,8 +128,9 @@ impl Runner {
 
     async fn release(&self) {
         let call = self.spark.release(&self.statement.operation_id);
+        let call = call.instrument(spans::release(&self.statement));
         if let Ok(Err(error)) = timeout(BEST_EFFORT, call).await {
-            tracing::debug!(job = %self.job(), %error, "operation not released; Spark drops it by itself");
+            tracing::debug!(job_id = %self.job(), %error, "operation not released; Spark drops it by itself");
         }
     }
 }

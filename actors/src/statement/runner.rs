@@ -8,6 +8,7 @@ use libra_proto::safety::{self, Safety};
 use libra_proto::types::{Epoch, ErrorClass, JobId, NodeId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::failpoint;
@@ -21,6 +22,7 @@ use crate::spark::{Body, Poisoned, Response, ResponseStream, SparkError, SparkSe
 
 use super::failure::{failure_of, known};
 use super::machine::{Action, End, Event, Facts, Failure, Intents, Limits, Machine, Now};
+use super::spans;
 
 /// How often an interrupt is repeated while the stream goes on.
 const INTERRUPT_EVERY: Duration = Duration::from_secs(1);
@@ -51,6 +53,17 @@ pub(crate) enum Outcome {
         /// The operation surely never reached that Spark session.
         never_sent: bool,
     },
+}
+
+impl Outcome {
+    /// One word for it.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::NotOurs => "not-ours",
+            Self::SessionLost { .. } => "session-lost",
+        }
+    }
 }
 
 /// Takes a statement's live signs back, however its runner ends.
@@ -115,6 +128,7 @@ impl Runner {
         let copying = Copying {
             nodes: replicas.copied().map(NodeId).collect(),
             fresh: self.fresh,
+            place: spans::place_of(&self.statement),
         };
         let results = Arc::clone(&self.ports.results);
         let opening = results.copying_writer(self.job(), self.epoch, &copying);
@@ -227,7 +241,9 @@ impl Runner {
             }
             Action::Reattach => {
                 let last = writer.stored().last_response_id.clone();
-                let stream = self.spark.reattach(operation, last.as_deref()).await;
+                let attached = self.spark.reattach(operation, last.as_deref());
+                let span = spans::reattach(&self.statement);
+                let stream = attached.instrument(span).await;
                 self.read(stream, writer, machine, begun).await
             }
             Action::AskStatus => match self.spark.status(operation).await {
@@ -266,6 +282,7 @@ impl Runner {
         let sent = self
             .spark
             .execute(operation, &statement.code, &statement.pool)
+            .instrument(spans::execute(statement))
             .await;
         failpoint::hit("sent-not-answered");
         sent

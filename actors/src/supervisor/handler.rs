@@ -208,7 +208,7 @@ pub(super) fn fail(me: &Me, state: &mut State, id: &SessionId, epoch: u64, why: 
     let task = tokio::spawn(async move {
         let _ = lease.held().await;
         let result = registry.propose(command).await;
-        tracing::info!(session_id = %failed, ?result, "session marked failed");
+        tracing::debug!(session_id = %failed, ?result, "session marked failed");
         sleep(Duration::from_secs(1)).await;
         let _ = me.cast(Message::Vacant(failed));
     });

@@ -244,7 +244,7 @@ async fn perform(me: &ActorRef<Message>, state: &mut State, step: Step) {
             match start(me, state, part, mandate).await {
                 Ok(actor) => {
                     if part.leads() {
-                        tracing::info!(?part, term, "started as the leader");
+                        tracing::debug!(?part, term, "started as the leader");
                     }
                     state.seats.insert(part, Seat { actor, instance });
                 }

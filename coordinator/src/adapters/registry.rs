@@ -6,10 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use libra_actors::ports::{ChangeFeed, Feed, Proposed, RegistryPort, Retirable, SessionView};
 use libra_proto::registry::{Applied, Command, NodeRecord, PoolRecord, Settings, applied, command};
+use libra_proto::trace::{self, TraceContext};
 use libra_proto::types::{EndpointDemand, Epoch, JobId, NodeId, Place, SessionId, Standing};
 use libra_raft::registry::{Registry, SHARED_SESSION, Shortages};
 use libra_raft::{FeedEvent, Handle, ProposeError, ReadError};
 use tokio::sync::watch;
+use tracing::Span;
 
 use crate::clock::{self, CommandClock};
 
@@ -43,6 +45,31 @@ impl RaftRegistry {
             kind: Some(kind),
             ..Command::default()
         }
+    }
+
+    /// A span for each statement of a trace that the command would start.
+    fn grant_spans(&self, term: u64, kind: &command::Kind) -> Vec<Span> {
+        let command::Kind::StartBatch(batch) = kind else {
+            return Vec::new();
+        };
+        if !trace::is_on() {
+            return Vec::new();
+        }
+        let place = |registry: &Registry, job: &u64| {
+            let statement = registry.statement(JobId(*job))?;
+            let (parent, state) = (&statement.traceparent, &statement.tracestate);
+            Some((JobId(*job), TraceContext::read(parent, Some(state))?))
+        };
+        let places: Vec<_> = self.handle.view(|registry| {
+            let jobs = batch.jobs.iter();
+            jobs.filter_map(|job| place(registry, job)).collect()
+        });
+        let span = |(job, place): (JobId, TraceContext)| {
+            let span =
+                tracing::debug_span!(target: trace::TARGET, "statement.grant", job_id = %job, term);
+            trace::under(span, Some(&place))
+        };
+        places.into_iter().map(span).collect()
     }
 
     /// Waits until everything that was acknowledged before is applied here.
@@ -118,6 +145,8 @@ impl RegistryPort for RaftRegistry {
     }
 
     async fn propose_as_leader(&self, term: u64, kind: command::Kind) -> Proposed {
+        // Each grant is a span of its statement's; the batch is one commit.
+        let _spans = self.grant_spans(term, &kind);
         proposed(
             self.handle
                 .propose_as_leader(term, self.command(kind))

@@ -14,7 +14,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let off = libra_proto::safety::from_environment().map_err(|e| Failure::new(USAGE, &e))?;
     let options = arguments.config.load_options();
     let loaded = Config::load(options).map_err(|e| Failure::new(USAGE, &e))?;
-    telemetry::init(&loaded.config.log);
+    let telemetry = telemetry::init(&loaded.config).map_err(|e| Failure::new(USAGE, &e))?;
     #[cfg(feature = "safety-switches")]
     warn_of(&off);
     match &loaded.file {
@@ -22,7 +22,9 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         None => tracing::info!("no configuration file, defaults apply"),
     }
     let running = run(loaded.config, loaded.warnings, shutdown);
-    running.await.map_err(|e| Failure::new(run_code(&e), &e))
+    let ended = running.await;
+    telemetry.finish().await;
+    ended.map_err(|e| Failure::new(run_code(&e), &e))
 }
 
 /// Says which safeties a test has taken off.
@@ -72,9 +74,10 @@ fn dev_options(arguments: DevArguments) -> DevOptions {
 
 fn run_code(error: &RunError) -> u8 {
     match error {
-        RunError::NoEndpoint | RunError::Endpoint(_) => USAGE,
+        RunError::NoEndpoint | RunError::Endpoint(_) | RunError::Traces(_) => USAGE,
         RunError::Listen { .. }
         | RunError::Client(_)
+        | RunError::Metrics(_)
         | RunError::Registry(_)
         | RunError::NotReady { .. }
         | RunError::Results(_)

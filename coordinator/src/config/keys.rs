@@ -5,7 +5,8 @@ use libra_proto::registry::{Mode, SchedulingMode};
 use libra_proto::types::NodeId;
 
 use super::parse::{
-    Allowed, bytes, label, memory, millis, minutes, origin, path, read, whole, word,
+    Allowed, bytes, collector, label, memory, millis, minutes, origin, path, ratio, read, whole,
+    word,
 };
 use super::settings::{Config, LogFormat};
 
@@ -318,6 +319,17 @@ pub static KEYS: &[Key] = &[
         "info,ractor=warn,openraft=error,sled=warn",
         "Filter directives: a level (error, warn, info, debug, trace), and module=level",
         |c, v| put(&mut c.log.level, super::validate::log_level(v)),
+    ),
+    unset(
+        "libra.telemetry.otlp-endpoint",
+        "Where traces go: a collector's OTLP over gRPC, such as http://127.0.0.1:4317; unset = none",
+        |c, v| put(&mut c.telemetry.otlp_endpoint, collector(v).map(Some)),
+    ),
+    one(
+        "libra.telemetry.sampling-ratio",
+        "1",
+        "How many of the traces that begin here are kept, 0 to 1; a client's traceparent decides for its own",
+        |c, v| put(&mut c.telemetry.sampled_in_1000, ratio(v)),
     ),
     Key {
         path: "spark.remote",

@@ -90,6 +90,29 @@ fn thousandths(text: &str) -> Option<u64> {
     whole.checked_mul(1_000)?.checked_add(fraction)
 }
 
+/// A part of 1 in thousandths.
+pub(super) fn ratio(text: &str) -> Result<u16, Allowed> {
+    thousandths(text)
+        .filter(|n| *n <= 1_000)
+        .and_then(|n| u16::try_from(n).ok())
+        .ok_or_else(|| "a number from 0 to 1 with at most three decimals, such as 0.1".to_owned())
+}
+
+/// Where a collector of traces listens.
+pub(super) fn collector(text: &str) -> Result<String, Allowed> {
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let uri = text.parse::<http::Uri>().ok();
+    let fits = uri.is_some_and(|uri| {
+        let host = uri.host().is_some_and(|host| !host.is_empty());
+        host && uri.path() == "/" && uri.query().is_none()
+    });
+    rest.filter(|_| fits)
+        .map(|_| text.to_owned())
+        .ok_or_else(|| "`http://host:port` or `https://host:port`".to_owned())
+}
+
 /// One of a few words, in any case, as Spring binds an enum.
 pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Allowed> {
     words
@@ -142,6 +165,38 @@ pub(super) fn origin(text: &str) -> Result<String, Allowed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ratio_is_a_part_of_one() {
+        for (text, parts) in [("0", 0), ("1", 1_000), ("1.0", 1_000), ("0.125", 125)] {
+            assert_eq!(ratio(text), Ok(parts), "{text}");
+        }
+        for bad in ["", "-0.1", "1.001", "2", ".5", "0.1234", "10%", "1e-1"] {
+            assert!(ratio(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_collector_is_a_scheme_a_host_and_a_port() {
+        for text in [
+            "http://127.0.0.1:4317",
+            "https://collector.example:443",
+            "http://[::1]:4317/",
+        ] {
+            assert_eq!(collector(text), Ok(text.to_owned()));
+        }
+        for bad in [
+            "",
+            "collector:4317",
+            "grpc://collector:4317",
+            "http://",
+            "http://collector:4317/v1/traces",
+            "http://collector:4317?x=1",
+            "http://a b:4317",
+        ] {
+            assert!(collector(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn sizes_have_binary_units() {

@@ -31,6 +31,8 @@ pub struct Config {
     pub http: Http,
     /// `libra.log`.
     pub log: Log,
+    /// `libra.telemetry`.
+    pub telemetry: Telemetry,
     /// `spark`.
     pub spark: Spark,
     /// The pools that the cluster starts with: of the allocation file, else the guide's four.
@@ -156,6 +158,15 @@ pub struct Log {
     pub level: String,
 }
 
+/// `libra.telemetry`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Telemetry {
+    /// Where traces go, over OTLP and gRPC; `None` = nowhere.
+    pub otlp_endpoint: Option<String>,
+    /// How many of a thousand traces that begin here are kept.
+    pub sampled_in_1000: u16,
+}
+
 /// `spark`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Spark {
@@ -226,6 +237,7 @@ impl Config {
                 format: LogFormat::Text,
                 level: String::new(),
             },
+            telemetry: Telemetry::default(),
             spark: Spark {
                 remote: Vec::new(),
                 scheduler_mode: SchedulingMode::Unspecified,

@@ -11,6 +11,7 @@ use super::plugin;
 use super::ports::Ports;
 use super::{DevError, DevOptions, Environment};
 use crate::config::{Address, Config, LoadOptions, Loaded, Remote};
+use crate::run::RunError;
 use crate::telemetry;
 
 const SPARK_PORT: u16 = 15_002;
@@ -77,7 +78,9 @@ pub(super) async fn prepare(
     let load = options.load.clone();
     let mut loaded = Config::load(options.load)?;
     quiet(&mut loaded.config);
-    telemetry::init_to(&loaded.config.log, || BesideBars);
+    let telemetry = telemetry::init_to(&loaded.config, || BesideBars);
+    // The process ends with `libra dev`, and what was not sent by then is lost.
+    drop(telemetry.map_err(RunError::Traces)?);
     let data_dir = loaded.config.node.data_dir.clone();
     let data_lock = lock_data(&data_dir)?;
     let (python, mut behind) = match options.spark_remote {

@@ -126,6 +126,9 @@ impl Inner {
             http_streams: gauge("libra_http_streams", "Open event streams and downloads")?,
             limits_met: IntCounterVec::new(limits, &["limit"])?,
         };
+        for limit in Limit::ALL {
+            let _ = inner.limits_met.with_label_values(&[limit.setting()]);
+        }
         for metric in inner.collectors() {
             registry.register(metric)?;
         }
@@ -170,7 +173,7 @@ fn gauge(name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
 }
 
 /// Clients may invent methods; labels may not.
-fn method_label(method: &Method) -> &'static str {
+pub(crate) fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

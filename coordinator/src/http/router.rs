@@ -7,7 +7,7 @@ use axum::routing::{get, post, put};
 use http::StatusCode;
 use tower_http::compression::CompressionLayer;
 
-use super::layers::{compress, cors, limits, observe, problems};
+use super::layers::{compress, cors, limits, observe, problems, trace};
 use super::metrics::Metrics;
 use super::problem::Problem;
 use super::routes::{cluster, events, pools, result, sessions, statements};
@@ -27,6 +27,7 @@ pub fn router_with(service: Service, options: HttpOptions, metrics: Metrics) -> 
         .merge(actuator::routes())
         .merge(openapi::routes())
         .fallback(nothing_here)
+        .layer(from_fn(trace::traced))
         .layer(from_fn(observe::remember_route))
         .layer(from_fn(limits::catch_panic))
         .layer(from_fn_with_state(api.clone(), limits::deadline))

@@ -14,9 +14,10 @@ use libra_proto::peer::{
     CopyResultRequest, FileId, FindResultRequest, LiveUpdate, ReadResultRequest,
     ReadResultResponse, StoreResultRequest, StoreResultResponse, WatchLiveRequest,
 };
+use libra_proto::trace::{self, TraceContext};
 use libra_proto::types::{Epoch, JobId, NodeId};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::calls::Caller;
 use super::{PeerDirectory, PeerError, PeerNode};
@@ -196,6 +197,8 @@ impl Peers {
         mut request: ReadResultRequest,
     ) -> Result<Streaming<ReadResultResponse>, PeerError> {
         request.call = self.caller().call(node);
+        let mut request = Request::new(request);
+        trace::inject(request.metadata_mut());
         let mut client = self.rows(node)?;
         within(node, limit, client.read_result(request)).await
     }
@@ -214,7 +217,7 @@ impl Peers {
         within(node, self.answer_limit(), watching).await
     }
 
-    /// Begins to write a copy of a result to `node`.
+    /// Begins to write a copy of a result to `node`; `place` is that of its statement in a trace.
     ///
     /// # Errors
     /// When the node does not answer, or refuses the copy.
@@ -222,9 +225,14 @@ impl Peers {
         &self,
         node: NodeId,
         limit: Duration,
+        place: Option<&TraceContext>,
         requests: impl futures::Stream<Item = StoreResultRequest> + Send + 'static,
     ) -> Result<Streaming<StoreResultResponse>, PeerError> {
         let mut client = self.rows(node)?;
+        let mut requests = Request::new(requests);
+        if let Some(place) = place {
+            trace::inject_as(place, requests.metadata_mut());
+        }
         within(node, limit, client.store_result(requests)).await
     }
 

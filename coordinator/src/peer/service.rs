@@ -15,10 +15,12 @@ use libra_proto::peer::{
     LiveUpdate, ReadResultRequest, ReadResultResponse, StoreResultRequest, StoreResultResponse,
     WatchLiveRequest,
 };
+use libra_proto::trace;
 use libra_proto::types::{Epoch, JobId, NodeId};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Span;
 
 use super::calls::Caller;
 use super::channels::{CONNECTION_WINDOW, PING_EVERY, PING_LIMIT, STREAM_WINDOW};
@@ -136,7 +138,13 @@ impl Peer for PeerService {
         let (job, epoch) = (JobId(open.job), Epoch(open.epoch));
         let receiving = self.results.receive(job, epoch).await;
         let (receiving, place) = receiving.map_err(not_taken)?;
-        Ok(self.until_closing(answers(receiving, place, requests)))
+        // The copy's span lasts as long as its stream.
+        let span = trace::child(|| copy_span(job, epoch));
+        let answers = answers(receiving, place, requests);
+        let answers = answers.inspect(move |_| {
+            let _held = &span;
+        });
+        Ok(self.until_closing(answers))
     }
 
     async fn find_result(
@@ -165,6 +173,11 @@ impl Peer for PeerService {
         let store_uuid = holder.store_uuid;
         Ok(Response::new(CopyResultResponse { store_uuid }))
     }
+}
+
+/// A copy coming in, until it is whole or its owner is gone.
+fn copy_span(job: JobId, epoch: Epoch) -> Span {
+    tracing::debug_span!(target: trace::TARGET, "result.copy", job_id = %job, epoch = epoch.0)
 }
 
 fn missing(what: &str) -> Status {

@@ -10,6 +10,7 @@
 
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
+mod metrics;
 pub mod read;
 pub mod render;
 pub mod replicate;
@@ -18,6 +19,7 @@ pub mod store;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use metrics::ResultMetrics;
 pub(crate) use read::Serving;
 pub use read::{Page, ReadError, ResultReader};
 pub use render::{Column, RenderOptions};

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libra_actors::session::{self, DefaultConf};
-use libra_actors::spark::{ClientError, ClientOptions, Endpoint, EndpointError};
+use libra_actors::spark::{CallObserver, ClientError, ClientOptions, Endpoint, EndpointError};
 use libra_actors::supervisor::{Node as Actors, NodeOptions, Policy};
 use libra_raft::FormError;
 use thiserror::Error;
@@ -31,11 +31,13 @@ use crate::grpc::{self, Services};
 pub use crate::grpc::Incoming;
 use crate::http::{self, Metrics};
 use crate::live::Live;
+use crate::node_metrics::{self, LeaseSlot, SparkMetrics};
 use crate::peer::{self, Caller, LeaseService, LeaseTerms, PeerOptions, PeerService, Peers};
 use crate::pool_metrics::PoolMetrics;
 use crate::results::ResultStore;
 use crate::service::Service;
-use crate::upkeep::{self, Probes, SessionLog};
+use crate::telemetry::TraceError;
+use crate::upkeep::{self, ClusterLog, Probes, SessionLog};
 pub use ground::{Ground, Knock, SimulatedDisk};
 use start::Start;
 
@@ -65,6 +67,12 @@ pub enum RunError {
     /// There is none.
     #[error("spark.remote: no endpoint; at least one is needed")]
     NoEndpoint,
+    /// The collector of traces cannot be used.
+    #[error("traces")]
+    Traces(#[from] TraceError),
+    /// Two metrics have one name.
+    #[error("metrics")]
+    Metrics(#[from] prometheus::Error),
     /// The registry did not start.
     #[error("the registry did not start")]
     Registry(#[from] libra_raft::StartError),
@@ -133,10 +141,11 @@ pub async fn run_on<I: Incoming>(
     started: impl FnOnce(libra_raft::Handle, Service),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
-    let endpoints = endpoints(&config)?;
+    let spark = Arc::new(SparkMetrics::new()?);
+    let endpoints = endpoints(&config, &spark)?;
     let options = options::raft(&config, &ground.public_grpc);
     let raft = ground.start_raft(options).await?;
-    let served = serve(&config, endpoints, ground, &raft, started, shutdown).await;
+    let served = serve(&config, (endpoints, spark), ground, &raft, started, shutdown).await;
     if let Err(error) = raft.shutdown().await {
         tracing::error!(%error, "the registry was not flushed on the way out");
     }
@@ -146,7 +155,7 @@ pub async fn run_on<I: Incoming>(
 
 async fn serve<I: Incoming>(
     config: &Config,
-    endpoints: Vec<Endpoint>,
+    (endpoints, spark): (Vec<Endpoint>, Arc<SparkMetrics>),
     ground: Ground<I>,
     raft: &libra_raft::Node,
     started: impl FnOnce(libra_raft::Handle, Service),
@@ -194,10 +203,20 @@ async fn serve<I: Incoming>(
     let grpc_server = grpc::start(ground.grpc, services, closing.clone());
     let metrics = prometheus::Registry::new();
     let pool_metrics = PoolMetrics::new(&metrics, raft.handle());
+    let session_log = SessionLog::new(&metrics, raft.handle(), node);
+    let lease_slot = LeaseSlot::default();
+    let sources = node_metrics::Sources {
+        handle: raft.handle(),
+        reachability: probes.reachability.clone(),
+        data_dir: config.node.data_dir.clone(),
+        spark,
+        results: results.metrics().clone(),
+        lease: Arc::clone(&lease_slot),
+    };
+    node_metrics::register(&metrics, sources)?;
     let http = ground.http;
     let http = http.map(|listener| start_http(config, listener, service.clone(), metrics));
 
-    let session_log = SessionLog::new(raft.handle(), node);
     let start = Start {
         config,
         raft,
@@ -210,13 +229,15 @@ async fn serve<I: Incoming>(
     let mut running = None;
     if start.until(shutdown.as_mut()).await? {
         let mut upkeep = upkeep::start(service.clone(), registry.clone(), results.clone());
-        upkeep.also(session_log.run());
+        upkeep.also(session_log?.run());
+        upkeep.also(ClusterLog::new(raft.handle()).run());
         upkeep.also(peer::relay(peers.clone(), live.clone()));
-        upkeep.also(upkeep::repair(registry.clone(), peers.clone()));
-        match pool_metrics {
-            Ok(metrics) => upkeep.also(metrics.follow(raft.handle(), node)),
-            Err(error) => tracing::error!(%error, "metrics of pools could not be registered"),
-        }
+        upkeep.also(upkeep::repair(
+            registry.clone(),
+            peers.clone(),
+            results.metrics().clone(),
+        ));
+        upkeep.also(pool_metrics?.follow(raft.handle(), node));
         let renewing = Renewing {
             handle: raft.handle(),
             registry: registry.clone(),
@@ -242,6 +263,8 @@ async fn serve<I: Incoming>(
         })
         .await?;
         terms.count_with(actors.detector());
+        // Only this start of the actors has been here.
+        let _ = lease_slot.set(actors.lease());
         tracing::info!(
             node_id = node.0,
             http = identity.http,
@@ -298,11 +321,15 @@ fn start_http(
     (stop, server)
 }
 
-fn endpoints(config: &Config) -> Result<Vec<Endpoint>, RunError> {
+fn endpoints(config: &Config, spark: &Arc<SparkMetrics>) -> Result<Vec<Endpoint>, RunError> {
     let parsed = config
         .spark
         .remote
         .iter()
         .map(|remote| Endpoint::parse(remote.reveal()));
-    Ok(parsed.collect::<Result<_, _>>()?)
+    let observed = parsed.map(|endpoint| {
+        let observer: Arc<dyn CallObserver> = Arc::<SparkMetrics>::clone(spark);
+        endpoint.map(|endpoint| endpoint.observed_by(observer))
+    });
+    Ok(observed.collect::<Result<_, _>>()?)
 }

@@ -89,6 +89,17 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Sessions,
+        Self::Queued,
+        Self::QueuedBytes,
+        Self::ActivePerSession,
+        Self::ActivePerUser,
+        Self::Requests,
+        Self::Streams,
+    ];
+
     /// The setting that the limit comes from.
     #[must_use]
     pub fn setting(self) -> &'static str {

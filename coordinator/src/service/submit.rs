@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use libra_actors::failpoint;
 use libra_proto::registry::{CreateSession, Mode, Submit, applied, command};
+use libra_proto::trace::{self, TraceContext};
 use libra_proto::types::{JobId, SessionId, UserName};
 use libra_raft::registry::SHARED_SESSION;
 use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::{Allowed, FieldError, Patience, Service, ServiceError, StatementSnapshot};
@@ -33,6 +36,8 @@ pub struct Submission {
     pub idempotency_key: String,
     /// What [`super::body_hash`] makes of the body; empty without a key.
     pub body_hash: Vec<u8>,
+    /// Where in which trace the client has put it.
+    pub place: Option<TraceContext>,
 }
 
 /// An accepted statement.
@@ -61,9 +66,15 @@ impl Service {
     ) -> Result<Submitted, ServiceError> {
         self.refuse_while_draining()?;
         self.validate(&submission)?;
-        let submit = self.submit_command(submission, patience).await?;
+        let span = trace::child(|| submit_span(&submission));
+        let place = trace::context_of(&span).or(submission.place.clone());
+        let mut submit = self.submit_command(submission, patience).await?;
+        if let Some(place) = place {
+            (submit.traceparent, submit.tracestate) = (place.to_string(), place.state);
+        }
         let shared = submit.create_if_missing.is_none();
-        let answer = self.propose(command::Kind::Submit(submit), patience).await;
+        let proposing = self.propose(command::Kind::Submit(submit), patience);
+        let answer = Box::pin(proposing).instrument(span.clone()).await;
         let submitted = match answer {
             Ok(applied::Result::Submitted(submitted)) => submitted,
             Ok(_) => return Err(no_statement()),
@@ -73,6 +84,7 @@ impl Service {
         };
         failpoint::hit("queued");
         let record = submitted.statement.ok_or_else(no_statement)?;
+        span.record("job_id", tracing::field::display(JobId(record.job)));
         Ok(Submitted {
             statement: self.look_up(JobId(record.job), None)?,
             replayed: submitted.replayed,
@@ -179,6 +191,7 @@ impl Service {
             idempotency_key: submission.idempotency_key,
             idempotency_body_hash: submission.body_hash,
             create_if_missing,
+            ..Submit::default()
         })
     }
 
@@ -204,6 +217,13 @@ impl Service {
             idempotency_key: String::new(),
         })
     }
+}
+
+/// From acceptance by this node to the commit; what is done for the statement hangs on it.
+fn submit_span(submission: &Submission) -> Span {
+    tracing::debug_span!(target: trace::TARGET, "statement.submit",
+        session_id = submission.session.as_str(), pool = submission.pool.as_deref(),
+        job_id = Empty)
 }
 
 /// At least 1, as 0 means "none".

@@ -32,6 +32,9 @@ pub(super) async fn run(registry: RaftRegistry, results: ResultStore) {
 /// retired.
 async fn clean(registry: &RaftRegistry, results: &ResultStore) -> Result<usize, String> {
     let stored = results.list().await.map_err(|error| error.to_string())?;
+    let bytes: u64 = stored.iter().map(|file| file.length).sum();
+    let gauge = &results.metrics().stored;
+    gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     let jobs: BTreeSet<JobId> = stored.iter().map(|file| file.job).collect();
     if jobs.is_empty() {
         return Ok(0);

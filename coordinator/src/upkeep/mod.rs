@@ -1,9 +1,11 @@
 //! What a node looks after beside its requests and its actors: the health of what it needs, files
-//! of results that nobody wants any more, the shared session, the log lines about sessions.
+//! of results that nobody wants any more, the shared session, the log lines about sessions, nodes and
+//! pools.
 //!
 //! **Invariant:** none of it is needed for an answer to be right; it may lag or fail.
 
 mod cleaner;
+mod cluster_log;
 mod probes;
 mod repair;
 mod session_log;
@@ -19,6 +21,7 @@ use crate::bootstrap;
 use crate::results::ResultStore;
 use crate::service::Service;
 
+pub(crate) use cluster_log::ClusterLog;
 pub(crate) use probes::Probes;
 pub(crate) use repair::run as repair;
 pub(crate) use session_log::SessionLog;
@@ -59,7 +62,7 @@ async fn keep_shared_session(registry: RaftRegistry, service: Service) {
             continue;
         };
         match bootstrap::ensure_shared_session(&registry, &endpoint).await {
-            Ok(()) => tracing::info!("the shared session is opened anew"),
+            Ok(()) => tracing::debug!("the shared session is opened anew"),
             Err(error) => tracing::warn!(%error, "the shared session is not opened anew"),
         }
     }

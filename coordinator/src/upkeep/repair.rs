@@ -16,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::adapters::RaftRegistry;
 use crate::peer::Peers;
+use crate::results::ResultMetrics;
 
 /// How often it is looked for results with too few copies. Longer than a restart of a node takes:
 /// what a node holds counts again once it is back.
@@ -29,7 +30,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const BYTES_IN_A_SECOND: u64 = 20 << 20;
 
 /// Looks for results with too few copies, for ever.
-pub(crate) async fn run(registry: RaftRegistry, peers: Peers) {
+pub(crate) async fn run(registry: RaftRegistry, peers: Peers, metrics: ResultMetrics) {
     let leadership = registry.leadership();
     let mut turns = Turns::new();
     let mut clock = interval(EVERY);
@@ -39,6 +40,12 @@ pub(crate) async fn run(registry: RaftRegistry, peers: Peers) {
         turns.begin();
         let leads = || leadership.borrow().is_some();
         let round = round(&registry, &peers, &mut turns, leads).await;
+        let left = round.found.saturating_sub(round.copied);
+        metrics
+            .under_replicated
+            .set(i64::try_from(left).unwrap_or(i64::MAX));
+        metrics.repaired.made.inc_by(round.copied as u64);
+        metrics.repaired.failed.inc_by(round.failed as u64);
         if round.copied > 0 {
             tracing::info!(copied = round.copied, "copies of results made anew");
         }
@@ -52,6 +59,8 @@ pub(crate) async fn run(registry: RaftRegistry, peers: Peers) {
 /// What one round has done.
 #[derive(Debug, Default)]
 struct Round {
+    /// On too few nodes.
+    found: usize,
     copied: usize,
     failed: usize,
     last_error: Option<(JobId, String)>,
@@ -71,6 +80,7 @@ async fn round(
             return round;
         }
         let looked = registry.under_copied(turns.from, LOOKED_AT, left);
+        round.found += looked.found.len();
         for found in &looked.found {
             if !leads() {
                 return round;

@@ -22,6 +22,23 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Timeout,
+        Self::OutcomeUnknown,
+        Self::ResultLost,
+        Self::SessionReset,
+        Self::SessionClosed,
+        Self::Interrupted,
+        Self::SparkUnreachable,
+    ];
+
+    /// The class of that name, if it is Libra's own.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+
     /// The class as the REST API writes it.
     #[must_use]
     pub fn name(self) -> &'static str {

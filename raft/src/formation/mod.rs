@@ -311,7 +311,11 @@ impl Former {
     }
 
     fn refuse(&self, reason: String) {
-        tracing::error!(node_id = %self.inner.me(), reason, "not admitted to the cluster");
+        tracing::error!(
+            node_id = self.inner.me().0,
+            reason,
+            "not admitted to the cluster"
+        );
         self.tell(Formation::Refused { reason });
     }
 
@@ -319,7 +323,7 @@ impl Former {
         self.inner.formation.send_if_modified(|told| {
             let changed = *told != formation;
             if changed {
-                tracing::info!(node_id = %self.inner.me(), formation = ?formation, "formation");
+                tracing::info!(node_id = self.inner.me().0, formation = ?formation, "formation");
                 *told = formation;
             }
             changed

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use libra_proto::registry::{Applied, Command};
+use libra_proto::trace;
+use libra_proto::types::NodeId;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::impls::ProgressResponder;
 use prost::Message;
 use tokio::time::{Instant, timeout_at};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::{Attempt, Handle, Inner, pause};
 use crate::error::ProposeError;
@@ -52,14 +56,17 @@ impl Handle {
             let leader = inner.other_leader();
             let attempt = match leader {
                 Some(leader) => {
+                    let span = trace::child(|| forward_span(leader));
                     let asked = forward::propose(&inner.peers, leader, &command, deadline);
-                    Box::pin(asked).await?
+                    Box::pin(asked.instrument(span)).await?
                 }
                 None => inner.write(&command, deadline).await?,
             };
             match attempt {
                 Attempt::Answer((applied, index)) => {
-                    return match inner.wait_applied_by(index, deadline).await {
+                    let span = trace::child(|| apply_span(index));
+                    let here = inner.wait_applied_by(index, deadline);
+                    return match here.instrument(span).await {
                         Ok(()) => Ok(applied),
                         Err(error) => Err(ProposeError::Unknown {
                             reason: format!("applied by the leader, and not yet here: {error}"),
@@ -105,9 +112,13 @@ impl Handle {
                 reason: "the registry has stopped".to_owned(),
             })
         };
-        let written = timeout_at(deadline, Box::pin(written));
+        let span = trace::child(commit_span);
+        let written = timeout_at(deadline, Box::pin(written)).instrument(span.clone());
         match written.await.map_err(|_elapsed| inner.too_late())?? {
-            Ok(written) => applied(written.data),
+            Ok(written) => {
+                note_log_id(&span, written.log_id.index, term);
+                applied(written.data)
+            }
             Err(error) => match inner.detour_of_write(error)? {
                 Attempt::Answer(never) => match never {},
                 Attempt::NotLeading(leader) => Err(ProposeError::NotLeader { leader }),
@@ -160,10 +171,13 @@ impl Inner {
         }
         // openraft's futures are large, and callers keep this one in theirs.
         let attempt = Box::pin(self.raft.client_write(Proposal(Arc::clone(command))));
-        match timeout_at(deadline, attempt).await {
+        let span = trace::child(commit_span);
+        let written = timeout_at(deadline, attempt).instrument(span.clone());
+        match written.await {
             Err(_elapsed) => Err(self.too_late()),
             Ok(Ok(written)) => {
                 let index = written.log_id.index;
+                note_log_id(&span, index, written.log_id.committed_leader_id().term);
                 applied(written.data).map(|applied| Attempt::Answer((applied, index)))
             }
             Ok(Err(RaftError::APIError(error))) => match self.detour_of_write(error)? {
@@ -216,6 +230,26 @@ impl Inner {
             | ClientWriteError::PreconditionFailed(_) => Err(unknown(&error)),
         }
     }
+}
+
+/// The way to the leader and back.
+fn forward_span(leader: NodeId) -> Span {
+    tracing::debug_span!(target: trace::TARGET, "raft.forward", otel.kind = "client", node_id = leader.0)
+}
+
+/// From appending to being applied at the leader.
+fn commit_span() -> Span {
+    tracing::debug_span!(target: trace::TARGET, "raft.commit", log_index = Empty, term = Empty)
+}
+
+/// Until it is applied here too.
+fn apply_span(index: u64) -> Span {
+    tracing::debug_span!(target: trace::TARGET, "raft.apply", log_index = index)
+}
+
+fn note_log_id(span: &Span, index: u64, term: u64) {
+    span.record("log_index", index);
+    span.record("term", term);
 }
 
 fn unknown(error: &impl ToString) -> ProposeError {

@@ -44,7 +44,12 @@ pub(crate) async fn hand_over_when_full(inner: Arc<Inner>) {
         if !is_told {
             is_told = true;
             let free_bytes = inner.space.free();
-            tracing::warn!(node_id = %inner.me(), free_bytes, to = next, "the disk is full: leadership is handed over");
+            tracing::warn!(
+                node_id = inner.me().0,
+                free_bytes,
+                to = next,
+                "the disk is full: leadership is handed over"
+            );
         }
         let change = Change::TransferLeader {
             node_id: NodeId(next),

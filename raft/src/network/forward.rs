@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use libra_proto::raft as wire;
 use libra_proto::registry::{Applied, Command};
+use libra_proto::trace;
 use libra_proto::types::NodeId;
 use prost::Message;
 use tokio::time::{Instant, timeout, timeout_at};
-use tonic::{Code, ConnectError, Status};
+use tonic::{Code, ConnectError, Request, Status};
 
 use super::peers::{Lane, Peers};
 use crate::error::ProposeError;
@@ -60,12 +61,13 @@ pub(crate) async fn propose(
     let Ok((mut client, envelope)) = peers.member(leader.0, Lane::Requests) else {
         return Ok(Attempt::NotLeading(None));
     };
-    let request = wire::ProposeRequest {
+    let mut request = Request::new(wire::ProposeRequest {
         envelope: Some(envelope),
         hops: 0,
         command: command.encode_to_vec(),
         timeout_ms: timeout_ms(deadline),
-    };
+    });
+    trace::inject(request.metadata_mut());
     match timeout_at(deadline, client.propose(request)).await {
         Ok(Ok(response)) => proposed(response.into_inner()),
         Ok(Err(status)) if had_no_effect(&status) => Ok(Attempt::NotLeading(None)),

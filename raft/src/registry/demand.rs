@@ -16,6 +16,13 @@ impl Registry {
         self.index.endpoints.keys().map(String::as_str)
     }
 
+    /// How many slots of one endpoint are taken.
+    #[must_use]
+    pub fn slots_taken(&self, endpoint: &str) -> u32 {
+        let lanes = self.index.endpoints.get(endpoint);
+        lanes.map_or(0, |endpoint| endpoint.taken)
+    }
+
     /// What waits for slots on one endpoint, and how many are taken.
     #[must_use]
     pub fn demand(&self, endpoint: &str) -> EndpointDemand {

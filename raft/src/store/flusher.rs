@@ -8,6 +8,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use libra_proto::safety::{self, Safety};
 use tokio::sync::{mpsc, oneshot};
@@ -132,11 +133,12 @@ impl Worker {
     fn sync_and_answer<C: GroupTypes>(&self, group: &mut Vec<Waiter<C>>) -> Result<(), GaveUp> {
         let is_synced = !safety::off(Safety::SyncBeforeAck);
         if is_synced {
-            self.stats.count_sync();
+            let begun = Instant::now();
             if let Err(source) = self.backing.sync() {
                 self.give_up(FatalError::Sync { source }, group.drain(..));
                 return Err(GaveUp);
             }
+            self.stats.note_sync(begun.elapsed());
         }
         let mut waiters = group.drain(..);
         while let Some(waiter) = waiters.next() {

@@ -23,6 +23,7 @@ pub(crate) mod snapshot_file;
 pub(crate) mod space;
 pub(crate) mod state_machine;
 pub(crate) mod stats;
+mod sync_times;
 pub(crate) mod version;
 
 use std::fs::{self, File};
@@ -37,6 +38,7 @@ use crate::options::FatalHook;
 #[cfg(feature = "simulation")]
 pub(crate) use open::{Duties, Opened, open_idle};
 pub(crate) use open::{Store, open, open_on};
+pub use sync_times::{NewestSyncs, SyncTimes};
 
 /// Makes the names in a directory durable.
 fn sync_dir(dir: &Path) -> io::Result<()> {

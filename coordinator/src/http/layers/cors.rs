@@ -7,10 +7,10 @@ use http::{HeaderValue, Method, header};
 
 use crate::http::Api;
 
-const REQUEST_HEADERS: &str =
-    "Accept, Content-Type, Idempotency-Key, Last-Event-ID, X-Libra-User, X-Request-Id";
+const REQUEST_HEADERS: &str = "Accept, Content-Type, Idempotency-Key, Last-Event-ID, X-Libra-User, X-Request-Id, \
+     traceparent, tracestate";
 const ANSWER_HEADERS: &str = "Libra-Applied-Index, Libra-Session-Reset, Libra-Stale, Location, \
-                              Retry-After, X-Request-Id";
+                              Retry-After, X-Request-Id, traceresponse";
 
 /// Adds what a browser asks for.
 pub(crate) async fn cors(State(api): State<Api>, request: Request, next: Next) -> Response {

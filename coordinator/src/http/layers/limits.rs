@@ -47,7 +47,6 @@ pub(crate) async fn concurrency(State(api): State<Api>, request: Request, next: 
     let permit = Arc::clone(&api.inner.requests).try_acquire_owned();
     let Ok(_permit) = permit else {
         let limit = Limit::Requests;
-        api.metrics().limit_met(limit);
         let value = api.options().max_requests as u64;
         return Problem::from(ServiceError::LimitReached { limit, value }).into_response();
     };

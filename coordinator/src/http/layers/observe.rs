@@ -9,6 +9,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::http::Api;
+use crate::service::Limit;
 
 /// The header that names a request.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -44,7 +45,8 @@ pub(crate) async fn observe(State(api): State<Api>, mut request: Request, next: 
         "request",
         request_id = id.to_str().unwrap_or_default(),
         method = %method,
-        path = request.uri().path()
+        path = request.uri().path(),
+        trace_id = tracing::field::Empty
     );
     request.extensions_mut().insert(Arrival(arrival));
     request.extensions_mut().insert(RequestId(id.clone()));
@@ -54,6 +56,9 @@ pub(crate) async fn observe(State(api): State<Api>, mut request: Request, next: 
     response.headers_mut().insert(X_REQUEST_ID, id);
     let route = response.extensions().get::<Route>();
     let route = route.map_or("unmatched", |Route(path)| path.as_str());
+    if let Some(limit) = response.extensions().get::<Limit>() {
+        api.metrics().limit_met(*limit);
+    }
     let status = response.status();
     let elapsed = arrival.elapsed();
     let metrics = api.metrics();

@@ -21,11 +21,12 @@ impl From<ServiceError> for Problem {
                 )])
             }
             ServiceError::LimitReached { limit, value } => {
-                problem.with_errors(vec![FieldError::new(
+                let error = FieldError::new(
                     limit.setting(),
                     value.to_string(),
                     "repeat later, or raise the setting",
-                )])
+                );
+                problem.with_errors(vec![error]).met(limit)
             }
             ServiceError::NoLeader {
                 outcome_unknown: true,

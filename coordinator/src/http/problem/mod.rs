@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use crate::service::{Allowed, ErrorCode, FieldError};
+use crate::service::{Allowed, ErrorCode, FieldError, Limit};
 
 /// The media type of errors.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
@@ -28,6 +28,7 @@ struct Inner {
     detail: String,
     errors: Vec<FieldError>,
     outcome_unknown: bool,
+    limit: Option<Limit>,
     headers: HeaderMap,
 }
 
@@ -109,6 +110,7 @@ impl Problem {
                 detail: detail.into(),
                 errors: Vec::new(),
                 outcome_unknown: false,
+                limit: None,
                 headers: HeaderMap::new(),
             }),
         }
@@ -157,6 +159,13 @@ impl Problem {
         self
     }
 
+    /// Says which limit refused it.
+    #[must_use]
+    pub(crate) fn met(mut self, limit: Limit) -> Self {
+        self.inner.limit = Some(limit);
+        self
+    }
+
     /// Says that what was asked may have been done all the same.
     #[must_use]
     pub fn with_unknown_outcome(mut self) -> Self {
@@ -197,6 +206,9 @@ impl IntoResponse for Problem {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(limit) = self.inner.limit {
+            response.extensions_mut().insert(limit);
+        }
         response.extensions_mut().insert(self);
         response
     }

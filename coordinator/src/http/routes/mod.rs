@@ -15,12 +15,14 @@ use axum::extract::FromRequestParts;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
+use libra_proto::trace::TraceContext;
 use tokio::time::Instant;
 
 use super::Api;
 use super::extract::Query;
 use super::extract::accept::{JSON, negotiate};
 use super::layers::observe::Arrival;
+use super::layers::trace::Place;
 use super::problem::Problem;
 use crate::service::{Consistency, Patience};
 
@@ -33,6 +35,7 @@ const LIBRA_APPLIED_INDEX: HeaderName = HeaderName::from_static("libra-applied-i
 pub(crate) struct Head {
     parts: Parts,
     arrival: Instant,
+    place: Option<TraceContext>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Head {
@@ -60,9 +63,11 @@ impl<S: Send + Sync> FromRequestParts<S> for AnyHead {
         copy.method = parts.method.clone();
         copy.uri = parts.uri.clone();
         copy.headers = parts.headers.clone();
+        let place = parts.extensions.get::<Place>();
         Ok(Self(Head {
             parts: copy,
             arrival,
+            place: place.map(|Place(place)| place.clone()),
         }))
     }
 }
@@ -82,6 +87,11 @@ impl Head {
         let mut known = known.to_vec();
         known.push("stale");
         self.query(&known)
+    }
+
+    /// Where the request is in a trace.
+    pub(crate) fn place(&self) -> Option<TraceContext> {
+        self.place.clone()
     }
 
     pub(crate) fn arrival(&self) -> Instant {

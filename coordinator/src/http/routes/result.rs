@@ -175,14 +175,13 @@ async fn download(
     let whole = futures::stream::iter(first.map(Ok)).chain(stream);
     let guarded = whole.inspect_err(move |error| {
         let _held = (&permit, &counted);
-        tracing::warn!(%job, ?error, "a download broke off");
+        tracing::warn!(job_id = %job, ?error, "a download broke off");
     });
     Ok(Body::from_stream(guarded))
 }
 
 pub(super) fn too_many(api: &Api) -> ServiceError {
     let limit = Limit::Streams;
-    api.metrics().limit_met(limit);
     ServiceError::LimitReached {
         limit,
         value: api.options().max_streams as u64,

@@ -111,6 +111,7 @@ fn submission(
         timeout_seconds: submit.timeout_seconds,
         idempotency_key: key.map(|key| format!("{path}\n{key}")).unwrap_or_default(),
         body_hash: hash.unwrap_or_default(),
+        place: head.place(),
     })
 }
 

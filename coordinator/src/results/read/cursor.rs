@@ -137,6 +137,13 @@ impl Cursor {
 
     fn read(&mut self, at: u64, length: usize) -> Result<Vec<u8>, ReadError> {
         let read = self.sealed.source.read(&mut self.pull, at, length);
+        let counters = &self.sealed.counters;
+        let from = match &self.sealed.source {
+            Source::File(_) => &counters.disk,
+            Source::Memory(_) => &counters.memory,
+            Source::Remote(_) => &counters.node,
+        };
+        from.inc_by(length as u64);
         read.map_err(|error| self.sealed.io(&error))
     }
 

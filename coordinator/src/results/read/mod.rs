@@ -37,6 +37,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::{pread, retry_on_intr};
 use thiserror::Error;
 
+use super::metrics::ReadCounters;
 use super::render::{Cells, Column, RenderError};
 use super::store::disk::{BrokenOff, Disk};
 use super::store::index::Index;
@@ -106,6 +107,7 @@ struct Sealed {
     columns: Vec<Column>,
     index: Arc<Index>,
     disk: Disk,
+    counters: ReadCounters,
 }
 
 /// Where a sealed file's bytes are.

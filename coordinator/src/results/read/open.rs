@@ -61,6 +61,7 @@ impl ResultStore {
                 fields,
                 index,
                 disk,
+                counters: self.metrics().read.clone(),
             }),
         })
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use libra_proto::peer::store_result_request::Kind;
 use libra_proto::peer::{AppendCopy, OpenCopy, StoreResultRequest, StoreResultResponse};
+use libra_proto::trace::TraceContext;
 use libra_proto::types::{Epoch, JobId, NodeId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -60,6 +61,7 @@ pub(super) struct Subject {
     pub(super) epoch: Epoch,
     pub(super) file: Arc<File>,
     pub(super) disk: Disk,
+    pub(super) place: Option<TraceContext>,
 }
 
 /// Why a copy is lost.
@@ -135,7 +137,9 @@ impl Pump {
         let open = StoreResultRequest { kind: Some(open) };
         requests.send(open).await.map_err(|_| Lost::Ended)?;
         let stream = ReceiverStream::new(receiver);
-        let storing = subject.peers.store_result(node, limit, stream);
+        let storing = subject
+            .peers
+            .store_result(node, limit, subject.place.as_ref(), stream);
         let mut answers = storing.await?;
         let first = next_within(node, limit, &mut answers).await?;
         let there = first.ok_or(Lost::Ended)?;

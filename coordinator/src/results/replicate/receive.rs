@@ -131,6 +131,7 @@ impl Receiving {
         if !self.store.fence().lets(job, epoch) {
             return Err(ReceiveError::Superseded { job, epoch });
         }
+        let bytes = append.data.len() as u64;
         let fault = |source| ReceiveError::Fault { job, source };
         let mut file = self.file.take().ok_or_else(|| fault(CopyFault::Broken))?;
         let work = move || {
@@ -140,6 +141,7 @@ impl Receiving {
         let done = self.store.writes().run(work).await;
         let (file, outcome) = done.map_err(|error| broken_off(job, &error))?;
         self.file = Some(file);
+        self.store.metrics().copied.inc_by(bytes);
         outcome.map_err(fault)
     }
 }

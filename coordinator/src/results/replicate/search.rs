@@ -76,7 +76,7 @@ impl ResultStore {
             let silent = ask(peers, job, epoch, nodes, &mut found).await?;
             if found.is_empty() && !silent.is_empty() {
                 let silent: String = silent.iter().map(|error| format!("; {error}")).collect();
-                tracing::warn!(%job, %epoch, silent,
+                tracing::warn!(job_id = %job, epoch = epoch.0, silent,
                     "no copy of the result found, and not everybody asked; Spark sends it again if it can");
                 return Ok(Earlier::Perhaps);
             }
@@ -102,12 +102,12 @@ impl ResultStore {
             }
             match self.fetch(found.file, found.node, epoch, true).await {
                 Ok(()) => {
-                    tracing::info!(%job, %epoch, from = ?found.node, bytes = found.file.length,
+                    tracing::info!(job_id = %job, epoch = epoch.0, from = ?found.node, bytes = found.file.length,
                         "going on with a copy of the result");
                     return Ok(Earlier::Here);
                 }
                 Err(error) => {
-                    tracing::warn!(%job, ?found, %error, "copy of the result not taken");
+                    tracing::warn!(job_id = %job, ?found, %error, "copy of the result not taken");
                     earlier = Earlier::Perhaps;
                 }
             }
@@ -212,7 +212,7 @@ async fn ask_one(
     loop {
         match peers.find_result(node, ATTEMPT, job, epoch).await {
             Err(error) if !error.is_aborted() && Instant::now() + PAUSE < until => {
-                tracing::debug!(%job, %error, "copy of the result not found yet");
+                tracing::debug!(job_id = %job, %error, "copy of the result not found yet");
                 sleep(PAUSE).await;
             }
             answer => return (node, answer),

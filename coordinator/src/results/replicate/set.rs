@@ -10,8 +10,10 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
+use libra_actors::ports::Copying;
 use libra_proto::registry::Holder;
 use libra_proto::safety::{self, Safety};
+use libra_proto::trace::TraceContext;
 use libra_proto::types::{Epoch, JobId, NodeId};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -34,6 +36,8 @@ pub(crate) struct Copies {
     store: ResultStore,
     job: JobId,
     epoch: Epoch,
+    /// Of the statement, in a trace.
+    place: Option<TraceContext>,
     file: Arc<File>,
     goal: watch::Sender<Goal>,
     copies: Vec<Copy>,
@@ -58,12 +62,16 @@ impl Copies {
         store: &ResultStore,
         job: JobId,
         epoch: Epoch,
-        nodes: &[NodeId],
+        copying: &Copying,
         file: Arc<File>,
         written: u64,
     ) -> Option<Self> {
         let this_node = store.peers()?.this_node();
-        let others = nodes.iter().copied().filter(|node| *node != this_node);
+        let others = copying
+            .nodes
+            .iter()
+            .copied()
+            .filter(|node| *node != this_node);
         let others: BTreeSet<NodeId> = others.collect();
         if others.is_empty() {
             return None;
@@ -72,6 +80,7 @@ impl Copies {
             store: store.clone(),
             job,
             epoch,
+            place: copying.place.clone(),
             file,
             goal: watch::Sender::new(Goal { written, flush: 0 }),
             copies: Vec::new(),
@@ -102,7 +111,7 @@ impl Copies {
             .peers()
             .and_then(|peers| Some((peers, peers.node(node)?)))
         else {
-            tracing::warn!(job = %self.job, %node, "copy of a result left out: the node is not known");
+            tracing::warn!(job_id = %self.job, node_id = node.0, "copy of a result left out: the node is not known");
             return;
         };
         let (sender, state) = watch::channel(CopyState::default());
@@ -113,6 +122,7 @@ impl Copies {
             epoch: self.epoch,
             file: Arc::clone(&self.file),
             disk: self.store.reads().clone(),
+            place: self.place.clone(),
         };
         let pump = tokio::spawn(pump::run(subject, self.goal.subscribe(), sender));
         self.copies.push(Copy {
@@ -199,7 +209,7 @@ impl Copies {
             let there = |state: &CopyState| state.lost.is_some() || state.durable >= needed;
             let waited = timeout_at(begun + limit, copy.state.wait_for(there)).await;
             if waited.is_err() {
-                tracing::warn!(job = %self.job, node = %copy.node, "copy of a result is behind");
+                tracing::warn!(job_id = %self.job, node_id = copy.node.0, "copy of a result is behind");
             }
         }
         self.tend()
@@ -219,7 +229,8 @@ impl Copies {
         self.copies.retain(|copy| {
             let lost = copy.state.borrow().lost.clone();
             if let Some(cause) = &lost {
-                tracing::warn!(%job, node = %copy.node, cause, "copy of a result left out");
+                self.store.metrics().left_out.inc();
+                tracing::warn!(job_id = %job, node_id = copy.node.0, cause, "copy of a result left out");
             }
             lost.is_none()
         });

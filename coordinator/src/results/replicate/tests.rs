@@ -37,6 +37,7 @@ fn responses(batches: u64, rows: u64) -> Vec<Response> {
 
 fn on(nodes: &[u64], fresh: bool) -> Copying {
     Copying {
+        place: None,
         nodes: nodes.iter().copied().map(NodeId).collect(),
         fresh,
     }

@@ -39,6 +39,7 @@ use disk::Disk;
 pub(crate) use disk::Threads;
 use file::Target;
 
+use super::metrics::ResultMetrics;
 use super::replicate::{Earlier, Fence, ReplicaBook};
 use crate::peer::Peers;
 
@@ -110,6 +111,7 @@ struct Inner {
     peers: OnceLock<Peers>,
     book: OnceLock<Arc<dyn ReplicaBook>>,
     fence: Fence,
+    metrics: ResultMetrics,
 }
 
 impl ResultStore {
@@ -140,8 +142,15 @@ impl ResultStore {
                 peers: OnceLock::new(),
                 book: OnceLock::new(),
                 fence: Fence::default(),
+                metrics: ResultMetrics::new().map_err(io::Error::other)?,
             }),
         })
+    }
+
+    /// What the store counts.
+    #[must_use]
+    pub fn metrics(&self) -> &ResultMetrics {
+        &self.inner.metrics
     }
 
     /// Joins the store to those of the other nodes; only the first call counts. Before it, and
@@ -283,7 +292,7 @@ impl ResultStorePort for ResultStore {
             self.go_on(job, epoch, &copying.nodes).await?
         };
         let target = self.target(job, epoch);
-        let writer = writer::Writer::open(self.clone(), target, &copying.nodes, earlier).await?;
+        let writer = writer::Writer::open(self.clone(), target, copying, earlier).await?;
         Ok(Box::new(writer))
     }
 }

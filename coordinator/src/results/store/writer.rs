@@ -9,9 +9,11 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use libra_actors::ports::{Appended, ResultPart, ResultWriter, StoreError, StoredProgress};
+use libra_actors::ports::{
+    Appended, Copying, ResultPart, ResultWriter, StoreError, StoredProgress,
+};
 use libra_proto::registry::ResultManifest;
-use libra_proto::types::{Epoch, JobId, NodeId};
+use libra_proto::types::{Epoch, JobId};
 use tokio::task::JoinHandle;
 
 use super::ResultStore;
@@ -50,7 +52,7 @@ impl Writer {
     pub(crate) async fn open(
         store: ResultStore,
         target: Target,
-        nodes: &[NodeId],
+        copying: &Copying,
         earlier: Earlier,
     ) -> Result<Self, StoreError> {
         let (job, epoch) = (target.job, target.epoch);
@@ -60,7 +62,7 @@ impl Writer {
             cause: format!("another writer has held the file for {BUSY_WAIT:?}"),
         })??;
         let (shared, written) = (file.shared(), file.written());
-        let copies = Copies::begin(&store, job, epoch, nodes, shared, written);
+        let copies = Copies::begin(&store, job, epoch, copying, shared, written);
         let mut writer = Self {
             store,
             job,
@@ -216,6 +218,9 @@ impl ResultWriter for Writer {
         part: ResultPart,
     ) -> Result<Appended, StoreError> {
         self.check_epoch()?;
+        if let ResultPart::Batch { data, .. } = &part {
+            self.store.metrics().written.inc_by(data.len() as u64);
+        }
         if let Some(file) = &mut self.file
             && file.can_gather(response_id, &part)
         {

@@ -12,6 +12,15 @@ use crate::registry::error::{over_limit, reject};
 use crate::registry::idempotency::Target;
 use crate::registry::state::is_open;
 
+/// Bytes of a statement's place in a trace: what is longer is not W3C's, and not kept.
+const TRACEPARENT_MOST: usize = 55;
+const TRACESTATE_MOST: usize = 512;
+
+fn bounded(text: &str, most: usize) -> String {
+    let fits = text.len() <= most;
+    if fits { text.to_owned() } else { String::new() }
+}
+
 impl Step<'_> {
     pub(super) fn submit(&mut self, command: &Submit) -> Outcome {
         if let Some(known) = self.accepted_before(command)? {
@@ -206,6 +215,8 @@ impl Step<'_> {
             idempotency_body_hash: command.idempotency_body_hash.clone(),
             kind: command.kind.clone(),
             endpoint: session.endpoint.clone(),
+            traceparent: bounded(&command.traceparent, TRACEPARENT_MOST),
+            tracestate: bounded(&command.tracestate, TRACESTATE_MOST),
             ..StatementRecord::default()
         }
     }

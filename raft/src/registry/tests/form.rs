@@ -74,7 +74,7 @@ fn full_create() -> CreateSession {
     }
 }
 
-fn full_submit() -> Submit {
+pub(super) fn full_submit() -> Submit {
     Submit {
         description: Some("d".to_owned()),
         timeout_ms: 9,

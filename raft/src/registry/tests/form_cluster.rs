@@ -1,13 +1,15 @@
 //! Samples of the on-disk form that came with the cluster: nodes with states, moves, replicas,
-//! request ids and leader terms.
+//! request ids, leader terms, and places in traces.
 
 use libra_proto::registry::command::Kind;
 use libra_proto::registry::snapshot_record::Entity;
 use libra_proto::registry::*;
 
 use super::bench::*;
-use super::form::{command, full_manifest, full_node, full_settings, full_statement};
+use super::form::{command, full_manifest, full_node, full_settings, full_statement, full_submit};
 use super::nodes_bench::*;
+
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn node_with_state() -> NodeRecord {
     NodeRecord {
@@ -22,6 +24,14 @@ fn settings_with_replicas() -> Settings {
     Settings {
         result_replicas: 2,
         ..full_settings()
+    }
+}
+
+fn traced_submit() -> Submit {
+    Submit {
+        traceparent: TRACEPARENT.to_owned(),
+        tracestate: "vendor=1".to_owned(),
+        ..full_submit()
     }
 }
 
@@ -65,6 +75,7 @@ fn kinds() -> Vec<(&'static str, Kind)> {
         ("move-session", move_to("a", 2, 3)),
         ("put-replicas", put_replicas(1, 2, &[3, 300])),
         ("put-holders", Kind::PutHolders(holders)),
+        ("submit-of-a-trace", Kind::Submit(traced_submit())),
     ]
 }
 
@@ -95,6 +106,11 @@ pub(super) fn entities() -> Vec<(&'static str, Entity)> {
         replicas: vec![3, 300],
         ..full_statement()
     };
+    let traced_statement = StatementRecord {
+        traceparent: TRACEPARENT.to_owned(),
+        tracestate: "vendor=1".to_owned(),
+        ..full_statement()
+    };
     let request = RequestRecord {
         request_id: (1..=16).collect(),
         index: 1,
@@ -110,5 +126,9 @@ pub(super) fn entities() -> Vec<(&'static str, Entity)> {
             Entity::Statement(statement),
         ),
         ("snapshot-request", Entity::Request(request)),
+        (
+            "snapshot-statement-of-a-trace",
+            Entity::Statement(traced_statement),
+        ),
     ]
 }

@@ -242,6 +242,30 @@ fn a_submit_makes_its_session_in_the_same_step() {
 }
 
 #[test]
+fn a_place_in_a_trace_is_kept_if_it_has_w3cs_length() {
+    let mut bench = Bench::with_open_session(1);
+    let traced = |operation: &str, parent: usize, state: usize| {
+        Kind::Submit(Submit {
+            traceparent: "p".repeat(parent),
+            tracestate: "s".repeat(state),
+            ..submit_to("a", "default", operation)
+        })
+    };
+    for (operation, given, kept) in [
+        ("op-1", (55, 512), (55, 512)),
+        ("op-2", (0, 0), (0, 0)),
+        ("op-3", (56, 513), (0, 0)),
+    ] {
+        let statement = bench
+            .submitted(traced(operation, given.0, given.1))
+            .statement;
+        let statement = statement.unwrap();
+        let lengths = (statement.traceparent.len(), statement.tracestate.len());
+        assert_eq!(lengths, kept, "{operation}");
+    }
+}
+
+#[test]
 fn a_refused_submit_makes_no_session() {
     let mut bench = Bench::new(Mode::Isolated, 1);
     let refused = Submit {
