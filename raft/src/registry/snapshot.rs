@@ -129,7 +129,10 @@ fn add_staged(records: &mut Records, part: StagedPart) -> Result<(), RestoreErro
         return Err(inconsistent(what(), "is not in its place"));
     }
     if part.parts > 0 {
-        let bytes = part.records.iter().map(|record| record.encoded_len() as u64);
+        let bytes = part
+            .records
+            .iter()
+            .map(|record| record.encoded_len() as u64);
         staged.bytes = staged.bytes.saturating_add(bytes.sum());
         staged.parts.push(Arc::new(part.records));
     }

@@ -65,10 +65,7 @@ impl Step<'_> {
                 .ok_or_else(|| reject(RejectionCode::NoNode, id))?,
             node if reaches(self.up_node(node)?) => node,
             node => {
-                return Err(reject(
-                    RejectionCode::EndpointUnreachable,
-                    node.to_string(),
-                ));
+                return Err(reject(RejectionCode::EndpointUnreachable, node.to_string()));
             }
         };
         if to != owner {

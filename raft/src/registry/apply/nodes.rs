@@ -1,8 +1,6 @@
 //! Nodes: how they come, fall, rest and leave. What they own goes with that.
 
-use libra_proto::admin::{
-    self, FailedOver, NodeRegistered, NodeRemoved, NodeStateChanged, event,
-};
+use libra_proto::admin::{self, FailedOver, NodeRegistered, NodeRemoved, NodeStateChanged, event};
 use libra_proto::registry::{
     DrainNode, NodeDown, NodeRecord, NodeState, RegisterNode, Rejection, RejectionCode, RemoveNode,
 };

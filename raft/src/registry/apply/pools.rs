@@ -2,7 +2,8 @@
 
 use libra_proto::admin::{PoolChanged, PoolRemoved, event};
 use libra_proto::registry::{
-    DeletePool, PausePool, PoolRecord, PutPool, Rejection, RejectionCode, SchedulingMode, SeedPools, applied,
+    DeletePool, PausePool, PoolRecord, PutPool, Rejection, RejectionCode, SchedulingMode,
+    SeedPools, applied,
 };
 
 use super::{Outcome, Step, done, malformed};

@@ -34,7 +34,11 @@ impl Step<'_> {
         let level = self.registry.feature_level();
         if command.feature_level > level {
             let wanted = command.feature_level.to_string();
-            return Err(over_limit(RejectionCode::FeatureLevel, wanted, level.into()));
+            return Err(over_limit(
+                RejectionCode::FeatureLevel,
+                wanted,
+                level.into(),
+            ));
         }
         let staged = self.registry.records.staged.as_ref();
         let repeated = staged.is_some_and(|staged| staged.restore_id == command.restore_id);
