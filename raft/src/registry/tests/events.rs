@@ -92,6 +92,7 @@ fn a_failover_is_told_before_what_it_moves() {
     for id in ["a", "b", "c"] {
         bench.open(id, &format!("spark-{id}"));
     }
+    bench.done(move_to("b", 1, 2));
     bench.run("op-1");
     bench.done(down(1, "boot-1"));
     assert_eq!(
@@ -110,14 +111,14 @@ fn a_failover_is_told_before_what_it_moves() {
         told(&bench),
         ["node 1 registered as boot-1b", "node 1 Down -> Up"]
     );
-    bench.done(move_to("b", 1, 1));
-    assert_eq!(told(&bench), ["b moved 2 -> 1, epoch 2, 0 running"]);
+    bench.done(move_to("b", 2, 1));
+    assert_eq!(told(&bench), ["b moved 2 -> 1, epoch 3, 0 running"]);
     bench.done(drain(1, true));
     assert_eq!(
         told(&bench),
         [
             "node 1 Up -> Draining",
-            "b moved 1 -> 2, epoch 3, 0 running"
+            "b moved 1 -> 2, epoch 4, 0 running"
         ]
     );
     bench.done(remove(1));
