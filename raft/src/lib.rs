@@ -33,3 +33,4 @@ pub use network::connector::{Connector, InvalidAddress, TcpConnector, endpoint};
 pub use network::service::{RaftService, Service};
 pub use node::Node;
 pub use options::{DiskPolicy, FATAL_EXIT_STATUS, FatalHook, Options, SnapshotPolicy};
+pub use store::{NewestSyncs, SyncTimes};

@@ -25,6 +25,7 @@ use crate::feed::ChangeFeed;
 use crate::metrics::{Formation, Status, failure, members};
 use crate::network::peers::Peers;
 use crate::registry::Registry;
+use crate::store::SyncTimes;
 use crate::store::marker::Marker;
 use crate::store::snapshot_dir::SnapshotDir;
 use crate::store::space::Space;
@@ -255,6 +256,7 @@ impl Handle {
             purged_index: index(metrics.purged),
             log_bytes: inner.stats.bytes(),
             syncs: inner.stats.syncs(),
+            leader_changes: inner.stats.leaders(),
             disk_free_bytes: inner.space.free(),
             disk_full: inner.space.is_full(),
             store_uuid: inner.peers.me.store_uuid.clone(),
@@ -262,6 +264,12 @@ impl Handle {
             formation: inner.formation.borrow().clone(),
             members: members(&metrics),
         }
+    }
+
+    /// How long the syncs of this node's log have taken; cheap enough to be asked every second.
+    #[must_use]
+    pub fn sync_times(&self) -> SyncTimes {
+        self.inner.stats.sync_times()
     }
 
     /// Waits until a leader is known; none if that takes longer than `limit`, or the node stops.

@@ -47,7 +47,7 @@ fn end(parts: u64) -> RestoreEnd {
 /// A new cluster of two nodes, in that mode.
 fn fresh(mode: Mode) -> Bench {
     let mut bench = Bench::new(mode, 5);
-    bench.register(&[7, 8]);
+    bench.register(&[1, 8]);
     bench.now = 500_000;
     bench
 }
@@ -131,7 +131,7 @@ fn sessions_live_again_and_what_had_no_end_gets_one() {
         .collect();
     assert_eq!(
         owners,
-        BTreeSet::from([7, 8]),
+        BTreeSet::from([1, 8]),
         "evenly, to nodes of the new cluster"
     );
     assert_eq!(new.session("closing").state(), SessionState::Closed);
@@ -171,7 +171,7 @@ fn sessions_of_an_endpoint_that_is_not_there_go_to_another() {
     let elsewhere = RestoreEnd {
         endpoints: vec!["sc://new:1".to_owned()],
         unreachable: vec![Unreachable {
-            node_id: 7,
+            node_id: 1,
             endpoint: "sc://new:1".to_owned(),
         }],
         ..end(0)
