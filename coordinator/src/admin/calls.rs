@@ -15,8 +15,8 @@ use libra_proto::admin::{
     RebalanceSessionsRequest, RebalanceSessionsResponse, RemoveNodeRequest, RemoveNodeResponse,
     RemovePoolRequest, RemovePoolResponse, RestoreRequest, RestoreResponse, ResumePoolRequest,
     ResumePoolResponse, SetPoolRequest, SetPoolResponse, TransferLeadershipRequest,
-    TransferLeadershipResponse, TriggerSnapshotRequest, TriggerSnapshotResponse, UndrainNodeRequest,
-    UndrainNodeResponse, WatchEventsRequest, WatchEventsResponse,
+    TransferLeadershipResponse, TriggerSnapshotRequest, TriggerSnapshotResponse,
+    UndrainNodeRequest, UndrainNodeResponse, WatchEventsRequest, WatchEventsResponse,
 };
 use tonic::{Request, Response, Status, Streaming};
 

@@ -74,9 +74,8 @@ impl AdminService {
     /// Reads everything: not under the registry's lock.
     async fn state_hash(&self) -> Result<(u64, u64), Problem> {
         let registry = self.view(Registry::clone);
-        let hashed = tokio::task::spawn_blocking(move || {
-            (registry.applied_index(), registry.state_hash())
-        });
+        let hashed =
+            tokio::task::spawn_blocking(move || (registry.applied_index(), registry.state_hash()));
         let hashed = hashed.await;
         hashed.map_err(|error| Problem::new(Reason::Internal, error.to_string()))
     }
@@ -204,10 +203,9 @@ fn state(record: Option<&NodeRecord>, seen: Option<Liveness>) -> NodeState {
             registry::NodeState::Up | registry::NodeState::Unspecified,
             Some(Liveness::Suspect | Liveness::Down),
         ) => NodeState::Suspect,
-        (
-            registry::NodeState::Up | registry::NodeState::Unspecified,
-            Some(Liveness::Up) | None,
-        ) => NodeState::Up,
+        (registry::NodeState::Up | registry::NodeState::Unspecified, Some(Liveness::Up) | None) => {
+            NodeState::Up
+        }
     }
 }
 
@@ -251,7 +249,11 @@ mod tests {
             (Some(&up), Some(Liveness::Suspect), NodeState::Suspect),
             (Some(&up), Some(Liveness::Down), NodeState::Suspect),
             (Some(&down), Some(Liveness::Up), NodeState::Down),
-            (Some(&draining), Some(Liveness::Suspect), NodeState::Draining),
+            (
+                Some(&draining),
+                Some(Liveness::Suspect),
+                NodeState::Draining,
+            ),
         ] {
             assert_eq!(state(record, seen), expected, "{record:?} {seen:?}");
         }

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use libra_proto::admin::{
-    Build, ComponentDiagnosis, DiagnoseRequest, DiagnoseResponse, DiskDiagnosis,
-    EndpointDiagnosis, FsyncDiagnosis, LeaseDiagnosis, PluginState, RaftDiagnosis, Reachable,
+    Build, ComponentDiagnosis, DiagnoseRequest, DiagnoseResponse, DiskDiagnosis, EndpointDiagnosis,
+    FsyncDiagnosis, LeaseDiagnosis, PluginState, RaftDiagnosis, Reachable,
 };
 use libra_raft::registry::{FEATURE_LEVEL, Registry};
 use libra_raft::{DiskPolicy, Formation, Role, Status};
@@ -30,8 +30,7 @@ impl AdminService {
         asked: DiagnoseRequest,
     ) -> Result<DiagnoseResponse, Problem> {
         if let Some(node) = self.another(asked.node_id) {
-            let ask =
-                |mut client: Client, message| async move { client.diagnose(message).await };
+            let ask = |mut client: Client, message| async move { client.diagnose(message).await };
             return self.pass_on(call, node, asked, ask).await;
         }
         let patience = Patience::from(Instant::now(), PATIENCE.min(call.left()));
@@ -193,7 +192,9 @@ fn on_endpoint(registry: &Registry, name: &str) -> EndpointDiagnosis {
     let live: Vec<_> = sessions
         .filter(|session| session.endpoint == name && session.state().is_live())
         .collect();
-    let incarnations = live.iter().filter_map(|session| session.incarnation.as_ref());
+    let incarnations = live
+        .iter()
+        .filter_map(|session| session.incarnation.as_ref());
     let versions: BTreeSet<&String> = incarnations.clone().map(|i| &i.spark_version).collect();
     let newest = incarnations.max_by_key(|incarnation| incarnation.opened_at_ms);
     EndpointDiagnosis {

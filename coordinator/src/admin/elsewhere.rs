@@ -33,22 +33,28 @@ impl AdminService {
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let unreachable = |why: String| {
-            Problem::new(Reason::NodeUnreachable, why).with("node_id", node)
-        };
+        let unreachable =
+            |why: String| Problem::new(Reason::NodeUnreachable, why).with("node_id", node);
         if !call.may_be_passed_on() {
-            return Err(unreachable(format!("this is not node {node} that was meant")));
+            return Err(unreachable(format!(
+                "this is not node {node} that was meant"
+            )));
         }
         let channel = self.peers.calls_channel(node).map_err(|_| {
-            Problem::new(Reason::NodeNotFound, format!("node {node} is not registered"))
-                .with("node_id", node)
+            Problem::new(
+                Reason::NodeNotFound,
+                format!("node {node} is not registered"),
+            )
+            .with("node_id", node)
         })?;
         match ask(AdminClient::new(channel), call.pass_on(message)).await {
             Ok(answer) => Ok(answer.into_inner()),
             // Without details it is the channel's word, not the node's.
             Err(status) if status.code() == Code::Unavailable && status.details().is_empty() => {
                 let message = status.message();
-                Err(unreachable(format!("node {node} does not answer: {message}")))
+                Err(unreachable(format!(
+                    "node {node} does not answer: {message}"
+                )))
             }
             Err(status) => Err(Problem::passed(status)),
         }

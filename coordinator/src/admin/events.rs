@@ -98,7 +98,10 @@ impl Watcher {
             match self.events.after(self.position, PAGE) {
                 Ok(page) if page.reached != self.position => {
                     self.position = page.reached;
-                    let wanted = page.events.into_iter().filter(|event| self.is_wanted(event));
+                    let wanted = page
+                        .events
+                        .into_iter()
+                        .filter(|event| self.is_wanted(event));
                     let wanted: Vec<_> = wanted.collect();
                     self.found.extend(wanted);
                     continue;

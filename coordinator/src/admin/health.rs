@@ -15,7 +15,7 @@ const NAMES: [&str; 2] = ["", "libra.admin.v1.Admin"];
 /// How often it is looked.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Goes on telling until the future is dropped.
+/// Goes on telling until the future is dropped. To be polled once before anybody can ask.
 pub(crate) async fn serve_health(reporter: HealthReporter, service: Service) {
     tell(&reporter, false).await;
     let mut clock = interval(EVERY);

@@ -102,7 +102,11 @@ impl AdminService {
         };
         if to != from {
             self.handle.transfer_leader(to).await?;
-            tracing::info!(from = from.0, to = to.0, "leadership handed over on request");
+            tracing::info!(
+                from = from.0,
+                to = to.0,
+                "leadership handed over on request"
+            );
         }
         Ok(TransferLeadershipResponse {
             leader: to.0,
@@ -120,11 +124,7 @@ impl AdminService {
     fn successor(&self) -> Result<NodeId, Problem> {
         let status = self.handle.status();
         let stays = |id: NodeId| {
-            self.view(|registry| {
-                registry
-                    .node(id)
-                    .is_some_and(|node| node.state().is_up())
-            })
+            self.view(|registry| registry.node(id).is_some_and(|node| node.state().is_up()))
         };
         let others = status.members.iter();
         let others = others.filter(|member| member.voter && Some(member.node_id) != status.leader);

@@ -43,8 +43,8 @@ use crate::bootstrap::Identity;
 use crate::clock::now_ms;
 use crate::peer::{LeaseTerms, Peers};
 use crate::service::{Consistency, Service};
-use call::Call;
 pub use backup::{BackupReader, BackupSummary, MalformedBackup};
+use call::Call;
 pub(crate) use health::serve_health;
 use problem::Problem;
 

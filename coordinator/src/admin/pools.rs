@@ -123,7 +123,9 @@ fn settings(asked: &SetPoolRequest, present: Option<&PoolRecord>) -> Result<Pool
     let kept = |field: fn(&PoolRecord) -> u32, new: u32| present.map_or(new, field);
     let weight = asked.weight.unwrap_or_else(|| kept(|p| p.weight, 1));
     let min_share = asked.min_share.unwrap_or_else(|| kept(|p| p.min_share, 0));
-    let most = asked.max_running.unwrap_or_else(|| kept(|p| p.max_running, 0));
+    let most = asked
+        .max_running
+        .unwrap_or_else(|| kept(|p| p.max_running, 0));
     let settings = PoolSettings {
         weight: bounded("weight", weight, 1),
         min_share: bounded("min_share", min_share, 0),
@@ -152,7 +154,9 @@ fn mode_of(number: i32) -> Result<registry::SchedulingMode, Problem> {
 
 fn name_of(name: &str) -> Result<PoolName, Problem> {
     name.parse()
-        .map_err(|error: libra_proto::types::InvalidId| Problem::invalid("name", name, error.allowed))
+        .map_err(|error: libra_proto::types::InvalidId| {
+            Problem::invalid("name", name, error.allowed)
+        })
 }
 
 fn not_found(name: &PoolName) -> Problem {
@@ -175,7 +179,10 @@ mod tests {
         };
         let nothing = SetPoolRequest::default();
         let same = settings(&nothing, Some(&present)).unwrap();
-        assert_eq!((same.weight, same.min_share, same.max_running), (3, 4, Some(5)));
+        assert_eq!(
+            (same.weight, same.min_share, same.max_running),
+            (3, 4, Some(5))
+        );
         assert_eq!(same.scheduling_mode, registry::SchedulingMode::Fifo);
         let new = settings(&nothing, None).unwrap();
         assert_eq!((new.weight, new.min_share, new.max_running), (1, 0, None));
@@ -186,7 +193,10 @@ mod tests {
             ..nothing
         };
         let changed = settings(&some, Some(&present)).unwrap();
-        assert_eq!((changed.weight, changed.min_share, changed.max_running), (9, 4, None));
+        assert_eq!(
+            (changed.weight, changed.min_share, changed.max_running),
+            (9, 4, None)
+        );
     }
 
     #[test]

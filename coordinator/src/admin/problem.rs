@@ -20,7 +20,6 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
     InvalidRequest,
-    PoolUnknown,
     MalformedBackup,
     SessionNotFound,
     StatementNotFound,
@@ -62,7 +61,6 @@ impl Reason {
     fn name(self) -> &'static str {
         match self {
             Self::InvalidRequest => "INVALID_REQUEST",
-            Self::PoolUnknown => "POOL_UNKNOWN",
             Self::MalformedBackup => "MALFORMED_BACKUP",
             Self::SessionNotFound => "SESSION_NOT_FOUND",
             Self::StatementNotFound => "STATEMENT_NOT_FOUND",
@@ -102,9 +100,7 @@ impl Reason {
 
     fn code(self) -> Code {
         match self {
-            Self::InvalidRequest | Self::PoolUnknown | Self::MalformedBackup => {
-                Code::InvalidArgument
-            }
+            Self::InvalidRequest | Self::MalformedBackup => Code::InvalidArgument,
             Self::SessionNotFound
             | Self::StatementNotFound
             | Self::PoolNotFound
@@ -150,7 +146,6 @@ impl Reason {
             | Self::LimitReached
             | Self::OutcomeUnknown => true,
             Self::InvalidRequest
-            | Self::PoolUnknown
             | Self::MalformedBackup
             | Self::SessionNotFound
             | Self::StatementNotFound
@@ -217,11 +212,7 @@ impl Problem {
     }
 
     /// One wrong value.
-    pub(super) fn invalid(
-        field: &str,
-        value: impl ToString,
-        allowed: impl Into<Allowed>,
-    ) -> Self {
+    pub(super) fn invalid(field: &str, value: impl ToString, allowed: impl Into<Allowed>) -> Self {
         Self::fields(vec![FieldError::new(field, value.to_string(), allowed)])
     }
 
@@ -447,7 +438,10 @@ mod tests {
         assert_eq!(status.message(), "nobody leads");
         let details = status.get_error_details();
         let info = details.error_info().unwrap();
-        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("NO_LEADER", "libra"));
+        assert_eq!(
+            (info.reason.as_str(), info.domain.as_str()),
+            ("NO_LEADER", "libra")
+        );
         assert_eq!(info.metadata["node_id"], "7");
         assert_eq!(details.retry_info().unwrap().retry_delay, Some(RETRY_AFTER));
     }

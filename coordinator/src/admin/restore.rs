@@ -210,7 +210,10 @@ impl Intake<'_> {
             endpoints: self.service.facts.endpoints.clone(),
             unreachable: self.service.terms.unreachable(),
             seed: Uuid::new_v4().into_bytes().to_vec(),
-            cluster_name: info.as_ref().map(|i| i.cluster_name.clone()).unwrap_or_default(),
+            cluster_name: info
+                .as_ref()
+                .map(|i| i.cluster_name.clone())
+                .unwrap_or_default(),
         };
         let end = command::Kind::RestoreEnd(end);
         let applied = self.service.commit(self.call, end).await?;
@@ -233,7 +236,9 @@ impl Intake<'_> {
             sessions_reopened: restored.sessions_reopened,
             outcomes_unknown: restored.outcomes_unknown,
             results_lost: restored.results_lost,
-            index: self.service.view(libra_raft::registry::Registry::applied_index),
+            index: self
+                .service
+                .view(libra_raft::registry::Registry::applied_index),
         })
     }
 }

@@ -11,7 +11,9 @@ const SETTINGS: [Setting; 11] = [
     ("libra.session.max-sessions", |s| s.max_sessions.to_string()),
     ("libra.scheduler.slots", |s| s.slots.to_string()),
     ("libra.scheduler.max-queued", |s| s.max_queued.to_string()),
-    ("libra.results.retention-minutes", |s| minutes(s.retention_ms)),
+    ("libra.results.retention-minutes", |s| {
+        minutes(s.retention_ms)
+    }),
     ("libra.results.retention-statements", |s| {
         s.retention_statements.to_string()
     }),
@@ -29,7 +31,10 @@ const SETTINGS: [Setting; 11] = [
 ];
 
 /// All of them, as they are in force and as a file has them.
-pub(super) fn compared(in_force: Option<&Settings>, configured: &Settings) -> Vec<SettingDiagnosis> {
+pub(super) fn compared(
+    in_force: Option<&Settings>,
+    configured: &Settings,
+) -> Vec<SettingDiagnosis> {
     let one = |(key, read): &Setting| {
         let present = in_force.map(read);
         let configured = read(configured);

@@ -39,8 +39,10 @@ impl AdminService {
         Ok(self.view(|registry| {
             let all = registry.statements_before(before, filter.session.as_ref());
             let fitting = all.filter(|record| filter.fits(record, registry.clock_ms()));
-            let (statements, more) =
-                pages(fitting.map(|record| self.shown_in_list(registry, record)), limit);
+            let (statements, more) = pages(
+                fitting.map(|record| self.shown_in_list(registry, record)),
+                limit,
+            );
             let last = statements.last().map(|statement| statement.job_id.clone());
             ListStatementsResponse {
                 next: last.filter(|_| more).unwrap_or_default(),
@@ -169,7 +171,8 @@ impl Filter {
     /// A statement that is named and not known.
     fn unknown(&self, registry: &Registry) -> Option<JobId> {
         let mut jobs = self.jobs.iter();
-        jobs.find(|job| registry.statement(**job).is_none()).copied()
+        jobs.find(|job| registry.statement(**job).is_none())
+            .copied()
     }
 
     /// What is to be cancelled, the oldest first, each with whether it has ended (those that are
@@ -270,7 +273,11 @@ mod tests {
         type Case = (fn(&mut StatementFilter), bool, bool);
         let cases: [Case; 10] = [
             (|_| {}, true, true),
-            (|f| f.job_ids = vec!["job-7".into(), "job-9".into()], true, false),
+            (
+                |f| f.job_ids = vec!["job-7".into(), "job-9".into()],
+                true,
+                false,
+            ),
             (|f| f.session_id = "b".into(), false, false),
             (|f| f.pool = "default".into(), true, true),
             (|f| f.user = "bob".into(), false, false),

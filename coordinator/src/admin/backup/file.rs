@@ -229,7 +229,6 @@ impl BackupReader {
     }
 
     /// Where the body of the frame at that place is, and where the next frame is.
-    #[expect(clippy::type_complexity, reason = "one place, named in the line above")]
     fn body(&self, at: usize) -> Result<Option<(std::ops::Range<usize>, usize)>, MalformedBackup> {
         let number = |from: usize| {
             let bytes = self.left.get(from..from + 4)?;
@@ -259,7 +258,9 @@ impl BackupReader {
 
     fn frame(&self, body: std::ops::Range<usize>) -> Result<backup_frame::Frame, MalformedBackup> {
         let bytes = self.left.get(body).unwrap_or_default();
-        let frame = BackupFrame::decode(bytes).ok().and_then(|frame| frame.frame);
+        let frame = BackupFrame::decode(bytes)
+            .ok()
+            .and_then(|frame| frame.frame);
         frame.ok_or_else(|| self.misplaced())
     }
 

@@ -13,10 +13,12 @@ fn header() -> BackupHeader {
 }
 
 fn records(n: usize) -> Vec<SnapshotRecord> {
-    let pool = |n: usize| Entity::Pool(PoolRecord {
-        name: "p".repeat(n * 37),
-        ..PoolRecord::default()
-    });
+    let pool = |n: usize| {
+        Entity::Pool(PoolRecord {
+            name: "p".repeat(n * 37),
+            ..PoolRecord::default()
+        })
+    };
     let first = [Entity::Header(SnapshotHeader::default())];
     let entities = first.into_iter().chain((1..n).map(pool));
     entities
@@ -56,7 +58,10 @@ fn what_was_written_is_read_however_it_is_cut() {
         let wanted: Vec<_> = [Part::Header(header())].into_iter().chain(wanted).collect();
         assert_eq!(parts, wanted, "{step}");
         assert_eq!(summary.header, header());
-        assert_eq!((summary.trailer.records, summary.trailer.state_hash), (5, 99));
+        assert_eq!(
+            (summary.trailer.records, summary.trailer.state_hash),
+            (5, 99)
+        );
         assert_eq!(summary.bytes, bytes.len() as u64);
     }
 }
@@ -75,7 +80,10 @@ fn a_file_that_is_cut_off_is_no_backup() {
 fn what_follows_the_end_is_refused() {
     let mut bytes = file(&records(2));
     bytes.push(0);
-    assert_eq!(read(&bytes, 10).unwrap_err(), MalformedBackup::Misplaced { frame: 4 });
+    assert_eq!(
+        read(&bytes, 10).unwrap_err(),
+        MalformedBackup::Misplaced { frame: 4 }
+    );
 }
 
 #[test]
@@ -83,8 +91,14 @@ fn a_length_is_not_taken_for_granted() {
     let mut bytes = file(&records(2));
     bytes[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
     let error = read(&bytes, 10).unwrap_err();
-    assert!(matches!(error, MalformedBackup::TooLong { frame: 0, .. }), "{error}");
-    assert_eq!(read(b"LIBRABK9....", 3).unwrap_err(), MalformedBackup::Magic);
+    assert!(
+        matches!(error, MalformedBackup::TooLong { frame: 0, .. }),
+        "{error}"
+    );
+    assert_eq!(
+        read(b"LIBRABK9....", 3).unwrap_err(),
+        MalformedBackup::Magic
+    );
 }
 
 #[test]
