@@ -95,6 +95,28 @@ impl Lease {
         }
     }
 
+    /// How it is.
+    #[must_use]
+    pub fn observe(&self) -> LeaseView {
+        match &self.0 {
+            Kind::Perpetual => LeaseView {
+                held: true,
+                left: Duration::ZERO,
+                lapses: 0,
+            },
+            Kind::Renewed(inner) => {
+                let now = inner.began.elapsed();
+                let owner = inner.lock();
+                let left = owner.left(now);
+                LeaseView {
+                    held: !left.is_zero(),
+                    left,
+                    lapses: owner.lapses(now),
+                }
+            }
+        }
+    }
+
     /// Waits until it is held.
     ///
     /// # Cancel safety

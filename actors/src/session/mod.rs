@@ -26,7 +26,7 @@ use crate::spark::{ClientOptions, Endpoint};
 use crate::statement::Ports;
 
 pub use begun::Begun;
-pub use conf::DefaultConf;
+pub use conf::{DefaultConf, TaskPools};
 pub(crate) use message::Message;
 pub use options::Options;
 use state::State;

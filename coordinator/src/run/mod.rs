@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{RaftRegistry, RegisteredNodes, Renewing};
-use crate::admin::AdminService;
+use crate::admin::{self, AdminService};
 use crate::bootstrap::{BootstrapError, Identity};
 use crate::config::Config;
 use crate::grpc::{self, Services};
@@ -192,13 +192,24 @@ async fn serve<I: Incoming>(
     results.join(peers.clone());
     results.note_replicas(Arc::new(registry.clone()));
 
+    let conf = DefaultConf::new(config.spark.conf.clone());
     let identity = Identity::new(ground.public_http, ground.public_grpc, store_uuid);
     let closing = CancellationToken::new();
     let services = Services {
         raft: raft.service(),
         leases: LeaseService::new(caller.clone(), terms.clone()),
         peer: PeerService::new(caller, results.clone(), live.clone(), closing.clone()),
-        admin: AdminService::new(raft.handle(), registry.clone(), config.cluster.name.clone()),
+        admin: AdminService::new(admin::Parts {
+            handle: raft.handle(),
+            service: service.clone(),
+            peers: peers.clone(),
+            terms: terms.clone(),
+            identity: identity.clone(),
+            task_pools: conf.task_pools(),
+            facts: options::facts(config, &endpoints),
+            closing: closing.clone(),
+        }),
+        service: service.clone(),
     };
     let grpc_server = grpc::start(ground.grpc, services, closing.clone());
     let metrics = prometheus::Registry::new();
@@ -231,6 +242,7 @@ async fn serve<I: Incoming>(
         let mut upkeep = upkeep::start(service.clone(), registry.clone(), results.clone());
         upkeep.also(session_log?.run());
         upkeep.also(ClusterLog::new(raft.handle()).run());
+        upkeep.also(upkeep::note_leadership(registry.clone()));
         upkeep.also(peer::relay(peers.clone(), live.clone()));
         upkeep.also(upkeep::repair(
             registry.clone(),
@@ -256,13 +268,13 @@ async fn serve<I: Incoming>(
                 dial: ground.dial,
                 ..ClientOptions::default()
             },
-            conf: DefaultConf::new(config.spark.conf.clone()),
+            conf,
             session: session::Options::default(),
             restart: Policy::default(),
             lease: options::lease(config, renewing, threads)?,
         })
         .await?;
-        terms.count_with(actors.detector());
+        terms.count_with(actors.detector(), actors.lease());
         // Only this start of the actors has been here.
         let _ = lease_slot.set(actors.lease());
         tracing::info!(

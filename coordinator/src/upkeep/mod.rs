@@ -6,6 +6,7 @@
 
 mod cleaner;
 mod cluster_log;
+mod leader_note;
 mod probes;
 mod repair;
 mod session_log;
@@ -22,6 +23,7 @@ use crate::results::ResultStore;
 use crate::service::Service;
 
 pub(crate) use cluster_log::ClusterLog;
+pub(crate) use leader_note::run as note_leadership;
 pub(crate) use probes::Probes;
 pub(crate) use repair::run as repair;
 pub(crate) use session_log::SessionLog;

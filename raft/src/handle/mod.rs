@@ -7,6 +7,7 @@ mod leadership;
 mod members;
 mod propose;
 mod read;
+mod snapshot;
 mod succession;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::ReadError;
+use crate::events::Events;
 use crate::feed::ChangeFeed;
 use crate::metrics::{Formation, Status, failure, members};
 use crate::network::peers::Peers;
@@ -36,6 +38,7 @@ pub(crate) use leadership::led_term;
 pub(crate) use leadership::watch_leadership;
 pub(crate) use members::Change;
 pub(crate) use read::{ReadQueue, serve_reads};
+pub use snapshot::TakenSnapshot;
 pub use succession::Predecessor;
 pub(crate) use succession::Succession;
 
@@ -196,6 +199,12 @@ impl Handle {
     #[must_use]
     pub fn subscribe(&self) -> ChangeFeed {
         self.inner.shared.publisher().subscribe()
+    }
+
+    /// What operators are told of what is applied here.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.inner.shared.events()
     }
 
     /// The term that this node leads, once it has applied everything of before it; none at once when
