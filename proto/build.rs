@@ -1,6 +1,9 @@
 //! Generates the wire types with protox, so that no protoc is needed on the machine.
 
 use std::error::Error;
+use std::path::PathBuf;
+
+use prost::Message;
 
 const PROTOS: &[&str] = &[
     "spark/connect.proto",
@@ -12,6 +15,9 @@ const PROTOS: &[&str] = &[
     "libra/admin/v1/admin.proto",
 ];
 
+/// What server reflection tells of, and no more: the operator's service.
+const REFLECTED: &str = "libra/admin/v1/admin.proto";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(PROTOS, ["proto"])?;
@@ -20,10 +26,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(".spark.connect.ExecutePlanResponse.ArrowBatch.data")
         .bytes(".libra.raft.v1.SnapshotPart.data")
         .bytes(".libra.peer.v1")
+        .bytes(".libra.admin.v1")
         .btree_map(".libra.registry.v1")
         .btree_map(".libra.raft.v1")
         // Comments of a .proto are prose, not doctests.
         .disable_comments(["."])
         .compile_fds(descriptors)?;
+    let reflected = protox::compile([REFLECTED], ["proto"])?;
+    let path = PathBuf::from(std::env::var("OUT_DIR")?).join("libra_admin_descriptors.bin");
+    std::fs::write(path, reflected.encode_to_vec())?;
     Ok(())
 }

@@ -66,4 +66,9 @@ pub mod peer {
 )]
 pub mod admin {
     tonic::include_proto!("libra.admin.v1");
+
+    /// The service's descriptors, an encoded `google.protobuf.FileDescriptorSet`: for server
+    /// reflection, and for whoever shows its messages by name.
+    pub const DESCRIPTORS: &[u8] =
+        include_bytes!(concat!(env!("OUT_DIR"), "/libra_admin_descriptors.bin"));
 }

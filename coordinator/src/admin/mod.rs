@@ -5,16 +5,27 @@
 
 mod convert;
 
+use futures::stream::BoxStream;
 use libra_actors::ports::{Proposed, RegistryPort};
 use libra_proto::admin::admin_server::{Admin, AdminServer};
 use libra_proto::admin::{
-    AddNodeRequest, AddNodeResponse, ClusterStatusRequest, ClusterStatusResponse,
-    PromoteNodeRequest, PromoteNodeResponse, RemoveNodeRequest, RemoveNodeResponse,
+    AddNodeRequest, AddNodeResponse, BackupRequest, BackupResponse, CancelStatementsRequest,
+    CancelStatementsResponse, CloseSessionRequest, CloseSessionResponse, ClusterStatusRequest,
+    ClusterStatusResponse, DiagnoseRequest, DiagnoseResponse, DrainNodeRequest, DrainNodeResponse,
+    GetSessionRequest, GetSessionResponse, GetStatementRequest, GetStatementResponse,
+    ListPoolsRequest, ListPoolsResponse, ListSessionsRequest, ListSessionsResponse,
+    ListStatementsRequest, ListStatementsResponse, MoveSessionRequest, MoveSessionResponse,
+    PausePoolRequest, PausePoolResponse, PromoteNodeRequest, PromoteNodeResponse,
+    RebalanceSessionsRequest, RebalanceSessionsResponse, RemoveNodeRequest, RemoveNodeResponse,
+    RemovePoolRequest, RemovePoolResponse, RestoreRequest, RestoreResponse, ResumePoolRequest,
+    ResumePoolResponse, SetPoolRequest, SetPoolResponse, TransferLeadershipRequest,
+    TransferLeadershipResponse, TriggerSnapshotRequest, TriggerSnapshotResponse,
+    UndrainNodeRequest, UndrainNodeResponse, WatchEventsRequest, WatchEventsResponse,
 };
 use libra_proto::registry::{RejectionCode, RemoveNode, command};
 use libra_proto::types::NodeId;
 use libra_raft::Handle;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::adapters::RaftRegistry;
 use crate::config::Address;
@@ -94,6 +105,7 @@ impl Admin for AdminService {
             applied_index,
             state_hash,
             members: self.members(),
+            ..ClusterStatusResponse::default()
         }))
     }
 
@@ -146,6 +158,161 @@ impl Admin for AdminService {
         let members = self.members();
         Ok(Response::new(RemoveNodeResponse { members }))
     }
+
+    async fn transfer_leadership(
+        &self,
+        _request: Request<TransferLeadershipRequest>,
+    ) -> Result<Response<TransferLeadershipResponse>, Status> {
+        Err(due())
+    }
+
+    async fn drain_node(
+        &self,
+        _request: Request<DrainNodeRequest>,
+    ) -> Result<Response<DrainNodeResponse>, Status> {
+        Err(due())
+    }
+
+    async fn undrain_node(
+        &self,
+        _request: Request<UndrainNodeRequest>,
+    ) -> Result<Response<UndrainNodeResponse>, Status> {
+        Err(due())
+    }
+
+    async fn trigger_snapshot(
+        &self,
+        _request: Request<TriggerSnapshotRequest>,
+    ) -> Result<Response<TriggerSnapshotResponse>, Status> {
+        Err(due())
+    }
+
+    async fn diagnose(
+        &self,
+        _request: Request<DiagnoseRequest>,
+    ) -> Result<Response<DiagnoseResponse>, Status> {
+        Err(due())
+    }
+
+    async fn list_sessions(
+        &self,
+        _request: Request<ListSessionsRequest>,
+    ) -> Result<Response<ListSessionsResponse>, Status> {
+        Err(due())
+    }
+
+    async fn get_session(
+        &self,
+        _request: Request<GetSessionRequest>,
+    ) -> Result<Response<GetSessionResponse>, Status> {
+        Err(due())
+    }
+
+    async fn move_session(
+        &self,
+        _request: Request<MoveSessionRequest>,
+    ) -> Result<Response<MoveSessionResponse>, Status> {
+        Err(due())
+    }
+
+    async fn rebalance_sessions(
+        &self,
+        _request: Request<RebalanceSessionsRequest>,
+    ) -> Result<Response<RebalanceSessionsResponse>, Status> {
+        Err(due())
+    }
+
+    async fn close_session(
+        &self,
+        _request: Request<CloseSessionRequest>,
+    ) -> Result<Response<CloseSessionResponse>, Status> {
+        Err(due())
+    }
+
+    async fn list_statements(
+        &self,
+        _request: Request<ListStatementsRequest>,
+    ) -> Result<Response<ListStatementsResponse>, Status> {
+        Err(due())
+    }
+
+    async fn get_statement(
+        &self,
+        _request: Request<GetStatementRequest>,
+    ) -> Result<Response<GetStatementResponse>, Status> {
+        Err(due())
+    }
+
+    async fn cancel_statements(
+        &self,
+        _request: Request<CancelStatementsRequest>,
+    ) -> Result<Response<CancelStatementsResponse>, Status> {
+        Err(due())
+    }
+
+    async fn list_pools(
+        &self,
+        _request: Request<ListPoolsRequest>,
+    ) -> Result<Response<ListPoolsResponse>, Status> {
+        Err(due())
+    }
+
+    async fn set_pool(
+        &self,
+        _request: Request<SetPoolRequest>,
+    ) -> Result<Response<SetPoolResponse>, Status> {
+        Err(due())
+    }
+
+    async fn remove_pool(
+        &self,
+        _request: Request<RemovePoolRequest>,
+    ) -> Result<Response<RemovePoolResponse>, Status> {
+        Err(due())
+    }
+
+    async fn pause_pool(
+        &self,
+        _request: Request<PausePoolRequest>,
+    ) -> Result<Response<PausePoolResponse>, Status> {
+        Err(due())
+    }
+
+    async fn resume_pool(
+        &self,
+        _request: Request<ResumePoolRequest>,
+    ) -> Result<Response<ResumePoolResponse>, Status> {
+        Err(due())
+    }
+
+    type WatchEventsStream = BoxStream<'static, Result<WatchEventsResponse, Status>>;
+
+    async fn watch_events(
+        &self,
+        _request: Request<WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        Err(due())
+    }
+
+    type BackupStream = BoxStream<'static, Result<BackupResponse, Status>>;
+
+    async fn backup(
+        &self,
+        _request: Request<BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        Err(due())
+    }
+
+    async fn restore(
+        &self,
+        _request: Request<Streaming<RestoreRequest>>,
+    ) -> Result<Response<RestoreResponse>, Status> {
+        Err(due())
+    }
+}
+
+fn due() -> Status {
+    Status::unimplemented("not built yet")
 }
 
 fn node_of(id: u64) -> Result<NodeId, Status> {

@@ -39,7 +39,10 @@ impl Cluster {
     /// # Errors
     /// When it does not say.
     pub async fn status(&self, id: u64) -> Result<ClusterStatusResponse> {
-        let asked = ClusterStatusRequest {};
+        let asked = ClusterStatusRequest {
+            local: true,
+            with_state_hash: true,
+        };
         Ok(self
             .admin(id)
             .await?
