@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::error::{AdminError, Tried};
 use crate::config::Address;
@@ -36,6 +36,14 @@ pub(super) struct Client {
     endpoints: Vec<Address>,
     timeout: Duration,
     connected: Option<(Address, Stub)>,
+}
+
+/// What the time of a call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Answered,
+    /// A stream that may go on for ever.
+    Begun,
 }
 
 /// Why one node was of no use, and whether the next may be.
@@ -74,12 +82,39 @@ impl Client {
         request: Q,
         rpc: impl AsyncFn(&mut Stub, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, AdminError> {
+        self.one_after_the_other(doing, request, Until::Answered, rpc).await
+    }
+
+    /// Opens a stream of the first node that answers; `timeout` counts for its beginning alone.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub(super) async fn open<Q: Clone, A>(
+        &mut self,
+        doing: &str,
+        request: Q,
+        rpc: impl AsyncFn(&mut Stub, Request<Q>) -> Result<Response<Streaming<A>>, Status>,
+    ) -> Result<Streaming<A>, AdminError> {
+        self.one_after_the_other(doing, request, Until::Begun, rpc).await
+    }
+
+    async fn one_after_the_other<Q: Clone, A>(
+        &mut self,
+        doing: &str,
+        request: Q,
+        until: Until,
+        rpc: impl AsyncFn(&mut Stub, Request<Q>) -> Result<Response<A>, Status>,
+    ) -> Result<A, AdminError> {
         let deadline = Instant::now() + self.timeout;
         let mut tried = Vec::new();
         let mut said = None;
         for endpoint in self.endpoints.clone() {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.ask(doing, &endpoint, left, request.clone(), &rpc).await {
+            let mut request = Request::new(request.clone());
+            if until == Until::Answered {
+                request.set_timeout(left);
+            }
+            match self.ask(doing, &endpoint, left, request, &rpc).await {
                 Ok(answer) => {
                     self.prefer(&endpoint);
                     return Ok(answer);
@@ -93,18 +128,46 @@ impl Client {
         Err(said.unwrap_or(AdminError::Unreachable { doing, tried }))
     }
 
+    /// The first node that takes a connection, for a call that cannot be repeated elsewhere.
+    ///
+    /// # Errors
+    /// When none does.
+    pub(super) async fn connected(&self, doing: &str) -> Result<(Address, Stub), AdminError> {
+        let mut tried = Vec::new();
+        for endpoint in self.endpoints.clone() {
+            match self.stub(&endpoint, self.timeout).await {
+                Ok(stub) => return Ok((endpoint, stub)),
+                Err(why) => tried.push(Tried { endpoint, why }),
+            }
+        }
+        let doing = doing.to_owned();
+        Err(AdminError::Unreachable { doing, tried })
+    }
+
+    /// What a status of that node means.
+    pub(super) async fn told(&self, doing: &str, endpoint: &Address, status: Status) -> AdminError {
+        match self.miss(doing, endpoint, status).await {
+            Miss::Said(error) => error,
+            Miss::Connection(why) => AdminError::Unreachable {
+                doing: doing.to_owned(),
+                tried: vec![Tried {
+                    endpoint: endpoint.clone(),
+                    why,
+                }],
+            },
+        }
+    }
+
     /// Calls `rpc` on one node.
     async fn ask<Q, A>(
         &mut self,
         doing: &str,
         endpoint: &Address,
         left: Duration,
-        request: Q,
+        request: Request<Q>,
         rpc: impl AsyncFn(&mut Stub, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, Miss> {
         let mut stub = self.stub(endpoint, left).await.map_err(Miss::Connection)?;
-        let mut request = Request::new(request);
-        request.set_timeout(left);
         let answered = timeout(left + GRACE, rpc(&mut stub, request)).await;
         let status = match answered {
             Ok(Ok(answer)) => {
