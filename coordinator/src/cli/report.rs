@@ -21,9 +21,29 @@ impl Failure {
         }
     }
 
+    /// The same, with what to do about it on a line of its own.
+    pub(super) fn advised(code: u8, error: &dyn Error, next: Option<&str>) -> Self {
+        let mut failure = Self::new(code, error);
+        if let Some(next) = next {
+            failure.message.push_str("\n  next: ");
+            failure.message.push_str(next);
+        }
+        failure
+    }
+
+    /// An exit code alone: what there is to say was said.
+    pub(super) fn silent(code: u8) -> Self {
+        Self {
+            code,
+            message: String::new(),
+        }
+    }
+
     /// Tells it on standard error.
     pub(super) fn report(&self) -> ExitCode {
-        tell(&format!("libra: {}", self.message));
+        if !self.message.is_empty() {
+            tell(&format!("libra: {}", self.message));
+        }
         ExitCode::from(self.code)
     }
 }

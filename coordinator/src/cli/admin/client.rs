@@ -82,7 +82,8 @@ impl Client {
         request: Q,
         rpc: impl AsyncFn(&mut Stub, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, AdminError> {
-        self.one_after_the_other(doing, request, Until::Answered, rpc).await
+        self.one_after_the_other(doing, request, Until::Answered, rpc)
+            .await
     }
 
     /// Opens a stream of the first node that answers; `timeout` counts for its beginning alone.
@@ -95,7 +96,8 @@ impl Client {
         request: Q,
         rpc: impl AsyncFn(&mut Stub, Request<Q>) -> Result<Response<Streaming<A>>, Status>,
     ) -> Result<Streaming<A>, AdminError> {
-        self.one_after_the_other(doing, request, Until::Begun, rpc).await
+        self.one_after_the_other(doing, request, Until::Begun, rpc)
+            .await
     }
 
     async fn one_after_the_other<Q: Clone, A>(

@@ -75,7 +75,10 @@ fn named(name: &str, description: &str) -> String {
 
 fn next(status: &Status, details: &ErrorDetails) -> Option<String> {
     if let Some(help) = details.help() {
-        let told = help.links.iter().map(|link| named(&link.url, &link.description));
+        let told = help
+            .links
+            .iter()
+            .map(|link| named(&link.url, &link.description));
         let told: Vec<String> = told.filter(|line| !line.is_empty()).collect();
         if !told.is_empty() {
             return Some(told.join("; "));

@@ -119,13 +119,20 @@ impl<T: Shown> Picture<T> {
     }
 
     /// In lines of at most `columns`, no more than `rows` of them.
-    fn lines(&self, mut sink: Sink, columns: usize, rows: usize) -> Result<Vec<String>, AdminError> {
+    fn lines(
+        &self,
+        mut sink: Sink,
+        columns: usize,
+        rows: usize,
+    ) -> Result<Vec<String>, AdminError> {
         let now = Utc::now();
         sink.look.columns = Some(u16::try_from(columns).unwrap_or(u16::MAX));
         let text = text_of(&self.document, sink.format, sink.look, Series::One, now)?;
         let head = format!("{}   {} UTC   q ends", self.title, now.format("%H:%M:%S"));
         let trouble = self.trouble.iter();
-        let trouble = trouble.flat_map(|why| why.lines()).map(|line| format!("! {line}"));
+        let trouble = trouble
+            .flat_map(|why| why.lines())
+            .map(|line| format!("! {line}"));
         let lines = std::iter::once(head).chain(trouble).chain([String::new()]);
         let lines = lines.chain(text.lines().map(str::to_owned));
         Ok(cut(lines.map(|line| fit(&line, columns)).collect(), rows))

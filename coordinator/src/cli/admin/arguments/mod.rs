@@ -12,11 +12,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-pub(super) use cluster::{AddArguments, NodeArguments, NodesCommand, SureNodeArguments};
-pub(super) use pools::{NamedPool, Order, PoolsCommand, SetArguments};
-pub(super) use sessions::{
-    ListSessions, MoveArguments, SessionArguments, SessionsCommand, StateOfSession,
-};
+pub(super) use cluster::{AddArguments, NodesCommand, SureNodeArguments};
+pub(super) use pools::{Order, PoolsCommand, SetArguments};
+pub(super) use sessions::{ListSessions, MoveArguments, SessionsCommand, StateOfSession};
 pub(super) use statements::{
     CancelArguments, FilterArguments, ListStatements, StateOfStatement, StatementsCommand,
 };
@@ -283,7 +281,10 @@ mod tests {
         assert_eq!(of("status --endpoint a:1,b:2"), ["a:1", "b:2"]);
         assert_eq!(of("--endpoint a:1 --endpoint b:2 status"), ["a:1", "b:2"]);
         let error = parsed("status --endpoint http://a:1").unwrap_err();
-        assert!(error.to_string().contains("such as 127.0.0.1:8080"), "{error}");
+        assert!(
+            error.to_string().contains("such as 127.0.0.1:8080"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -70,7 +70,12 @@ pub(in crate::cli::admin) struct MoveArguments {
     #[command(flatten)]
     pub(in crate::cli::admin) session: SessionArguments,
     /// To this node; without it to the one with the fewest, if that evens things out.
-    #[arg(long, value_name = "NODE", default_value = "0", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "NODE",
+        default_value = "0",
+        hide_default_value = true
+    )]
     pub(in crate::cli::admin) to: u64,
     /// Only while it is in this epoch; else somebody else has moved it meanwhile.
     #[arg(long, default_value = "0", hide_default_value = true)]

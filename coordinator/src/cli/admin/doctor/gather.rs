@@ -35,11 +35,16 @@ type Answer = Result<(DiagnoseResponse, Clock), String>;
 pub(super) async fn gather(client: &mut Client) -> Result<Facts, AdminError> {
     let request = ClusterStatusRequest::default();
     let cluster = client
-        .call(DOING, request, async |admin, request| admin.cluster_status(request).await)
+        .call(DOING, request, async |admin, request| {
+            admin.cluster_status(request).await
+        })
         .await?;
     let limit = client.timeout().min(NODE_WITHIN);
     // The addresses that were given are reached from here, whatever nodes call each other.
-    let given = client.endpoints().iter().map(|endpoint| ask(endpoint, limit));
+    let given = client
+        .endpoints()
+        .iter()
+        .map(|endpoint| ask(endpoint, limit));
     let given = join_all(given).await.into_iter().flatten();
     let given: BTreeMap<u64, _> = given.map(|answer| (answer.0.node_id, answer)).collect();
     let nodes = nodes(&cluster);
@@ -119,7 +124,10 @@ async fn ask(endpoint: &Address, limit: Duration) -> Answer {
             Err(why) => return Err(why),
         };
         let clock = Clock::of_call(begun, now_ms(), said.wall_clock_ms);
-        if best.as_ref().is_none_or(|(_, known)| clock.unsure_ms < known.unsure_ms) {
+        if best
+            .as_ref()
+            .is_none_or(|(_, known)| clock.unsure_ms < known.unsure_ms)
+        {
             best = Some((said, clock));
         }
     }

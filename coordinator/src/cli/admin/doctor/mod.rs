@@ -30,11 +30,16 @@ pub(super) async fn doctor(
     arguments: &DoctorArguments,
 ) -> Result<(), Failure> {
     let mut well = true;
-    let shown = watch(sink, arguments.watch.every(), "libra admin doctor", async || {
-        let report = examine(client, &arguments.ignore).await?;
-        well = report.is_well();
-        Ok(report)
-    })
+    let shown = watch(
+        sink,
+        arguments.watch.every(),
+        "libra admin doctor",
+        async || {
+            let report = examine(client, &arguments.ignore).await?;
+            well = report.is_well();
+            Ok(report)
+        },
+    )
     .await;
     match shown {
         Ok(()) if well => Ok(()),

@@ -121,7 +121,10 @@ impl Report {
 
     fn verdict(&self) -> String {
         let of = |severity| {
-            let found = self.findings.iter().filter(|found| found.severity == severity);
+            let found = self
+                .findings
+                .iter()
+                .filter(|found| found.severity == severity);
             u64::try_from(found.count()).unwrap_or(u64::MAX)
         };
         let (problems, warnings) = (of("problem"), of("warning"));
@@ -130,7 +133,11 @@ impl Report {
             (0, warnings) => count(warnings, "warning"),
             (problems, 0) => count(problems, "problem"),
             (problems, warnings) => {
-                format!("{}, {}", count(problems, "problem"), count(warnings, "warning"))
+                format!(
+                    "{}, {}",
+                    count(problems, "problem"),
+                    count(warnings, "warning")
+                )
             }
         }
     }
@@ -155,7 +162,7 @@ impl Shown for Report {
             vec![Cell::new(check.check), result]
         };
         let checks = Grid {
-            columns: &[Column::key("CHECK"), Column::key("RESULT")],
+            columns: const { &[Column::key("CHECK"), Column::key("RESULT")] },
             rows: self.checks.iter().map(row).collect(),
             none: "no checks",
         };

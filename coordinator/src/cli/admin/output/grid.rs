@@ -229,7 +229,11 @@ mod tests {
             columns: COLUMNS,
             rows: vec![
                 row("default", 12, "SELECT\n\t1\u{1b}[2J"),
-                row("数据", 3, "SELECT count(*) FROM large_table WHERE name = 'x'"),
+                row(
+                    "数据",
+                    3,
+                    "SELECT count(*) FROM large_table WHERE name = 'x'",
+                ),
             ],
             none: "no sessions",
         }
@@ -257,7 +261,7 @@ default       12  SELECT 1 [2J
     fn colours_come_only_where_they_are_wanted() {
         let cell = Cell::new("down").toned(Tone::Bad);
         let one = Grid {
-            columns: &[Column::key("STATE")],
+            columns: const { &[Column::key("STATE")] },
             rows: vec![vec![cell]],
             none: "",
         };
@@ -278,7 +282,10 @@ default       12  SELECT 1 [2J
     fn pairs_are_wrapped_beside_their_names() {
         let facts = [
             ("session", Cell::new("default")),
-            ("error", Cell::new("the server went away and did not come back")),
+            (
+                "error",
+                Cell::new("the server went away and did not come back"),
+            ),
         ];
         let expected = "\
 session  default

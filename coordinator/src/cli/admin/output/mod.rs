@@ -10,8 +10,8 @@ mod grid;
 mod page;
 mod time;
 
-pub(super) use format::{Series, Shown, Sink, text_of};
 pub(in crate::cli) use format::OutputFormat;
+pub(super) use format::{Series, Shown, Sink, text_of};
 pub(super) use grid::{Cell, Column, Grid, Tone};
 pub(super) use page::{Block, Look, Page};
 pub(super) use time::{Time, age};

@@ -38,7 +38,9 @@ pub(in crate::cli::admin) async fn backup(
     }
     let mut temporary = place.temporary()?;
     let stream = client
-        .open(DOING, BackupRequest {}, async |admin, request| admin.backup(request).await)
+        .open(DOING, BackupRequest {}, async |admin, request| {
+            admin.backup(request).await
+        })
         .await?;
     let done = receive(client, stream, &mut temporary, &place.file).await?;
     let whole = check(temporary.path()).map_err(|error| place.named(error))?;
@@ -78,11 +80,13 @@ async fn receive(
         })?;
         match part.ok_or_else(early)?.part {
             Some(Part::Data(bytes)) => {
-                temporary.write_all(&bytes).map_err(|source| AdminError::File {
-                    doing: "write",
-                    path: file.to_owned(),
-                    source,
-                })?;
+                temporary
+                    .write_all(&bytes)
+                    .map_err(|source| AdminError::File {
+                        doing: "write",
+                        path: file.to_owned(),
+                        source,
+                    })?;
             }
             Some(Part::Done(done)) => return Ok(done),
             // The header is in the file too, and what comes later tells nothing that is needed.
@@ -184,9 +188,15 @@ mod tests {
         written(&place(folder.path(), false), "first").unwrap();
         let refused = written(&place(folder.path(), false), "second").unwrap_err();
         assert!(matches!(refused, AdminError::Exists { .. }), "{refused}");
-        assert_eq!(std::fs::read_to_string(folder.path().join("b")).unwrap(), "first");
+        assert_eq!(
+            std::fs::read_to_string(folder.path().join("b")).unwrap(),
+            "first"
+        );
         written(&place(folder.path(), true), "third").unwrap();
-        assert_eq!(std::fs::read_to_string(folder.path().join("b")).unwrap(), "third");
+        assert_eq!(
+            std::fs::read_to_string(folder.path().join("b")).unwrap(),
+            "third"
+        );
         assert_eq!(files(folder.path()), ["b"]);
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use libra_proto::admin::watch_events_request::From as Begin;
+use libra_proto::admin::watch_events_request::Begin;
 use libra_proto::admin::{
     ClusterStatusRequest, EventKind, Position, WatchEventsRequest, WatchEventsResponse,
 };
@@ -86,7 +86,9 @@ fn may_pass(error: &AdminError) -> bool {
 async fn applied(client: &mut Client) -> Result<u64, AdminError> {
     let request = ClusterStatusRequest::default();
     let status = client
-        .call(DOING, request, async |admin, request| admin.cluster_status(request).await)
+        .call(DOING, request, async |admin, request| {
+            admin.cluster_status(request).await
+        })
         .await?;
     Ok(status.applied_index)
 }
@@ -104,10 +106,12 @@ async fn open(
     let request = WatchEventsRequest {
         kinds: arguments.kind.iter().map(|it| kind(*it).into()).collect(),
         session_id: arguments.session.clone().unwrap_or_default(),
-        from: Some(begin),
+        begin: Some(begin),
     };
     client
-        .open(DOING, request, async |admin, request| admin.watch_events(request).await)
+        .open(DOING, request, async |admin, request| {
+            admin.watch_events(request).await
+        })
         .await
 }
 
@@ -136,7 +140,11 @@ async fn tell_kept(
 ) -> Result<(), AdminError> {
     let mut reached = 0;
     loop {
-        let quiet = if reached >= until { QUIET_AT_THE_END } else { QUIET };
+        let quiet = if reached >= until {
+            QUIET_AT_THE_END
+        } else {
+            QUIET
+        };
         let Ok(told) = timeout(quiet, stream.message()).await else {
             return Ok(());
         };

@@ -25,7 +25,11 @@ pub(in crate::cli::admin) async fn status(
     sink: &Sink,
     arguments: &StatusArguments,
 ) -> Result<(), AdminError> {
-    let StatusArguments { local, hash, watch: every } = arguments;
+    let StatusArguments {
+        local,
+        hash,
+        watch: every,
+    } = arguments;
     watch(sink, every.every(), "libra admin status", async || {
         cluster(client, *local, *hash).await
     })
@@ -53,9 +57,12 @@ pub(in crate::cli::admin) async fn nodes(
 ) -> Result<(), AdminError> {
     match command {
         NodesCommand::List(arguments) => {
-            watch(sink, arguments.watch.every(), "libra admin nodes list", async || {
-                Ok(NodesView::from(cluster(client, false, false).await?))
-            })
+            watch(
+                sink,
+                arguments.watch.every(),
+                "libra admin nodes list",
+                async || Ok(NodesView::from(cluster(client, false, false).await?)),
+            )
             .await
         }
         NodesCommand::Show(arguments) => {
@@ -83,32 +90,39 @@ async fn show(
     let request = DiagnoseRequest { node_id: node };
     watch(sink, every, "libra admin nodes show", async || {
         let said = client
-            .call(&doing, request, async |admin, request| admin.diagnose(request).await)
+            .call(&doing, request, async |admin, request| {
+                admin.diagnose(request).await
+            })
             .await?;
         Ok(DiagnosisView::from(said))
     })
     .await
 }
 
-async fn add(
-    client: &mut Client,
-    sink: &Sink,
-    arguments: &AddArguments,
-) -> Result<(), AdminError> {
-    let AddArguments { node, address, promote: also_promote } = arguments;
+async fn add(client: &mut Client, sink: &Sink, arguments: &AddArguments) -> Result<(), AdminError> {
+    let AddArguments {
+        node,
+        address,
+        promote: also_promote,
+    } = arguments;
     let request = AddNodeRequest {
         node_id: *node,
         address: address.to_string(),
     };
     let answer = client
-        .call(&format!("add node {node}"), request, async |admin, request| {
-            admin.add_node(request).await
-        })
+        .call(
+            &format!("add node {node}"),
+            request,
+            async |admin, request| admin.add_node(request).await,
+        )
         .await?;
     if *also_promote {
         return promote(client, sink, *node).await;
     }
-    let votes = answer.members.iter().any(|member| member.node_id == *node && member.voter);
+    let votes = answer
+        .members
+        .iter()
+        .any(|member| member.node_id == *node && member.voter);
     let done = if votes {
         format!("node {node} is in the group, and has a vote already")
     } else {
@@ -120,9 +134,11 @@ async fn add(
 async fn promote(client: &mut Client, sink: &Sink, node: u64) -> Result<(), AdminError> {
     let request = PromoteNodeRequest { node_id: node };
     let answer = client
-        .call(&format!("promote node {node}"), request, async |admin, request| {
-            admin.promote_node(request).await
-        })
+        .call(
+            &format!("promote node {node}"),
+            request,
+            async |admin, request| admin.promote_node(request).await,
+        )
         .await?;
     let done = format!("node {node} has a vote");
     sink.show(&MembersView::new(done, answer.members), Series::One)
@@ -162,7 +178,9 @@ async fn remove(
     }
     let request = RemoveNodeRequest { node_id: node };
     let answer = client
-        .call(&doing, request, async |admin, request| admin.remove_node(request).await)
+        .call(&doing, request, async |admin, request| {
+            admin.remove_node(request).await
+        })
         .await?;
     let done = format!("node {node} is not in the group any more: its process can be stopped");
     sink.show(&MembersView::new(done, answer.members), Series::One)
@@ -181,7 +199,9 @@ async fn drain(
     }
     let request = DrainNodeRequest { node_id: node };
     let answer = client
-        .call(&doing, request, async |admin, request| admin.drain_node(request).await)
+        .call(&doing, request, async |admin, request| {
+            admin.drain_node(request).await
+        })
         .await?;
     let left = match answer.sessions_left {
         0 => "it owns none any more".to_owned(),
@@ -203,9 +223,11 @@ async fn drain(
 async fn undrain(client: &mut Client, sink: &Sink, node: u64) -> Result<(), AdminError> {
     let request = UndrainNodeRequest { node_id: node };
     let answer = client
-        .call(&format!("undrain node {node}"), request, async |admin, request| {
-            admin.undrain_node(request).await
-        })
+        .call(
+            &format!("undrain node {node}"),
+            request,
+            async |admin, request| admin.undrain_node(request).await,
+        )
         .await?;
     let done = if answer.changed {
         format!(
@@ -236,7 +258,10 @@ async fn transfer(client: &mut Client, sink: &Sink, node: u64) -> Result<(), Adm
         (true, 0) => String::new(),
         (true, from) => format!(", before it node {from}"),
     };
-    let done = format!("node {} leads in term {}{before}", answer.leader, answer.term);
+    let done = format!(
+        "node {} leads in term {}{before}",
+        answer.leader, answer.term
+    );
     sink.show(&ChangeView { done, changed }, Series::One)
 }
 

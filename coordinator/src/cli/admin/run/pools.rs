@@ -21,9 +21,12 @@ pub(in crate::cli::admin) async fn pools(
 ) -> Result<(), AdminError> {
     match command {
         PoolsCommand::List(arguments) => {
-            watch(sink, arguments.watch.every(), "libra admin pools list", async || {
-                list(client).await
-            })
+            watch(
+                sink,
+                arguments.watch.every(),
+                "libra admin pools list",
+                async || list(client).await,
+            )
             .await
         }
         PoolsCommand::Set(arguments) => set(client, sink, arguments).await,
@@ -44,11 +47,7 @@ async fn list(client: &mut Client) -> Result<PoolsView, AdminError> {
     Ok(answer.into())
 }
 
-async fn set(
-    client: &mut Client,
-    sink: &Sink,
-    arguments: SetArguments,
-) -> Result<(), AdminError> {
+async fn set(client: &mut Client, sink: &Sink, arguments: SetArguments) -> Result<(), AdminError> {
     let name = arguments.pool.name;
     let mode = arguments.scheduling_mode.map(|order| match order {
         Order::Fifo => SchedulingMode::Fifo,
@@ -62,9 +61,11 @@ async fn set(
         max_running: arguments.max_running,
     };
     let answer = client
-        .call(&format!("set pool {name}"), request, async |admin, request| {
-            admin.set_pool(request).await
-        })
+        .call(
+            &format!("set pool {name}"),
+            request,
+            async |admin, request| admin.set_pool(request).await,
+        )
         .await?;
     let how = if answer.made { "was made" } else { "is set" };
     let view = PoolView::new(format!("pool {name} {how}"), answer.pool);
@@ -78,21 +79,35 @@ async fn remove(
     sure: &SureArguments,
 ) -> Result<(), AdminError> {
     let doing = format!("remove pool {name}");
-    confirm(sure.yes, &doing, "Statements that name it are refused then.")?;
+    confirm(
+        sure.yes,
+        &doing,
+        "Statements that name it are refused then.",
+    )?;
     let request = RemovePoolRequest { name: name.clone() };
     client
-        .call(&doing, request, async |admin, request| admin.remove_pool(request).await)
+        .call(&doing, request, async |admin, request| {
+            admin.remove_pool(request).await
+        })
         .await?;
     let done = format!("pool {name} was removed");
-    sink.show(&ChangeView { done, changed: true }, Series::One)
+    sink.show(
+        &ChangeView {
+            done,
+            changed: true,
+        },
+        Series::One,
+    )
 }
 
 async fn pause(client: &mut Client, sink: &Sink, name: String) -> Result<(), AdminError> {
     let request = PausePoolRequest { name: name.clone() };
     let answer = client
-        .call(&format!("pause pool {name}"), request, async |admin, request| {
-            admin.pause_pool(request).await
-        })
+        .call(
+            &format!("pause pool {name}"),
+            request,
+            async |admin, request| admin.pause_pool(request).await,
+        )
         .await?;
     let already = if answer.changed { "" } else { " already" };
     let done = format!("pool {name} is paused{already}: it queues, and starts nothing");
@@ -102,9 +117,11 @@ async fn pause(client: &mut Client, sink: &Sink, name: String) -> Result<(), Adm
 async fn resume(client: &mut Client, sink: &Sink, name: String) -> Result<(), AdminError> {
     let request = ResumePoolRequest { name: name.clone() };
     let answer = client
-        .call(&format!("resume pool {name}"), request, async |admin, request| {
-            admin.resume_pool(request).await
-        })
+        .call(
+            &format!("resume pool {name}"),
+            request,
+            async |admin, request| admin.resume_pool(request).await,
+        )
         .await?;
     let done = if answer.changed {
         format!("pool {name} starts statements again")

@@ -26,16 +26,22 @@ pub(in crate::cli::admin) async fn sessions(
 ) -> Result<(), AdminError> {
     match command {
         SessionsCommand::List(arguments) => {
-            watch(sink, arguments.watch.every(), "libra admin sessions list", async || {
-                list(client, &arguments).await
-            })
+            watch(
+                sink,
+                arguments.watch.every(),
+                "libra admin sessions list",
+                async || list(client, &arguments).await,
+            )
             .await
         }
         SessionsCommand::Show(arguments) => {
             let session = &arguments.session.session;
-            watch(sink, arguments.watch.every(), "libra admin sessions show", async || {
-                get(client, session).await
-            })
+            watch(
+                sink,
+                arguments.watch.every(),
+                "libra admin sessions show",
+                async || get(client, session).await,
+            )
             .await
         }
         SessionsCommand::Move(arguments) => move_one(client, sink, &arguments).await,
@@ -91,7 +97,9 @@ async fn get(client: &mut Client, session: &str) -> Result<SessionAndStatements,
     };
     let doing = format!("show session {session}");
     let answer = client
-        .call(&doing, request, async |admin, request| admin.get_session(request).await)
+        .call(&doing, request, async |admin, request| {
+            admin.get_session(request).await
+        })
         .await?;
     let lacks = "session";
     SessionAndStatements::of(answer).ok_or(AdminError::Incomplete { doing, lacks })
@@ -122,15 +130,26 @@ async fn move_one(
         epoch: arguments.epoch,
     };
     let answer = client
-        .call(&doing, request, async |admin, request| admin.move_session(request).await)
+        .call(&doing, request, async |admin, request| {
+            admin.move_session(request).await
+        })
         .await?;
-    let to = answer.session.as_ref().map_or(0, |session| session.owner_node);
+    let to = answer
+        .session
+        .as_ref()
+        .map_or(0, |session| session.owner_node);
     let done = if answer.moved {
-        format!("session {session} moved from node {} to node {to}", answer.from_node)
+        format!(
+            "session {session} moved from node {} to node {to}",
+            answer.from_node
+        )
     } else {
         format!("session {session} stays on node {to}")
     };
-    sink.show(&SessionView::new(done, answer.moved, answer.session), Series::One)
+    sink.show(
+        &SessionView::new(done, answer.moved, answer.session),
+        Series::One,
+    )
 }
 
 async fn rebalance(
@@ -170,7 +189,9 @@ async fn close(
         session_id: session.to_owned(),
     };
     let answer = client
-        .call(&doing, request, async |admin, request| admin.close_session(request).await)
+        .call(&doing, request, async |admin, request| {
+            admin.close_session(request).await
+        })
         .await?;
     let closed = answer
         .session

@@ -26,15 +26,21 @@ pub(in crate::cli::admin) async fn statements(
 ) -> Result<(), AdminError> {
     match command {
         StatementsCommand::List(arguments) => {
-            watch(sink, arguments.watch.every(), "libra admin statements list", async || {
-                list(client, &arguments).await
-            })
+            watch(
+                sink,
+                arguments.watch.every(),
+                "libra admin statements list",
+                async || list(client, &arguments).await,
+            )
             .await
         }
         StatementsCommand::Show(arguments) => {
-            watch(sink, arguments.watch.every(), "libra admin statements show", async || {
-                get(client, &arguments.job).await
-            })
+            watch(
+                sink,
+                arguments.watch.every(),
+                "libra admin statements show",
+                async || get(client, &arguments.job).await,
+            )
             .await
         }
         StatementsCommand::Cancel(arguments) => cancel(client, sink, arguments).await,
@@ -53,7 +59,9 @@ fn state(state: StateOfStatement) -> StatementState {
 
 fn filter(jobs: &[String], filter: &FilterArguments) -> StatementFilter {
     let millis = |time: Option<Duration>| {
-        time.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+        time.map_or(0, |time| {
+            u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+        })
     };
     StatementFilter {
         job_ids: jobs.to_vec(),
@@ -79,9 +87,11 @@ async fn list(
     while let Some(limit) = page_size(arguments.limit, view.len()) {
         request.limit = limit;
         let page = client
-            .call("list statements", request.clone(), async |admin, request| {
-                admin.list_statements(request).await
-            })
+            .call(
+                "list statements",
+                request.clone(),
+                async |admin, request| admin.list_statements(request).await,
+            )
             .await?;
         request.after.clone_from(&page.next);
         view.extend(page);
@@ -98,7 +108,9 @@ async fn get(client: &mut Client, job: &str) -> Result<OneStatement, AdminError>
     };
     let doing = format!("show {job}");
     let answer = client
-        .call(&doing, request, async |admin, request| admin.get_statement(request).await)
+        .call(&doing, request, async |admin, request| {
+            admin.get_statement(request).await
+        })
         .await?;
     let lacks = "statement";
     let statement = answer.statement.map(OneStatement::from);

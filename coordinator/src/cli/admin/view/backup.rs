@@ -33,8 +33,6 @@ struct OfBackup {
     node_id: u64,
     version: String,
     feature_level: u32,
-    /// 16 hexadecimal digits.
-    state_hash: String,
 }
 
 /// `libra admin restore`: what became of the file.
@@ -114,7 +112,6 @@ impl From<BackupHeader> for OfBackup {
             node_id: header.node_id,
             version: header.version,
             feature_level: header.feature_level,
-            state_hash: format!("{:016x}", header.state_hash),
         }
     }
 }
@@ -127,13 +124,14 @@ impl OfBackup {
             ("taken", Cell::of(self.taken_at.map(Time::text))),
             ("log index", Cell::new(self.applied_index)),
             ("written by", Cell::new(by)),
-            ("state hash", Cell::new(&self.state_hash)),
         ]
     }
 }
 
 fn holds(sessions: u64, statements: u64, pools: u64) -> Cell {
-    Cell::new(format!("{sessions} sessions, {statements} statements, {pools} pools"))
+    Cell::new(format!(
+        "{sessions} sessions, {statements} statements, {pools} pools"
+    ))
 }
 
 impl Shown for BackupView {

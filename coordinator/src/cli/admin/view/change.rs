@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use libra_proto::admin::{
-    CancelStatementsResponse, CancelledStatement, Member, Pool, RebalanceSessionsResponse,
-    Session, SessionMove,
+    CancelStatementsResponse, CancelledStatement, Member, Pool, RebalanceSessionsResponse, Session,
+    SessionMove,
 };
 use serde::Serialize;
 
@@ -76,12 +76,14 @@ impl Shown for MembersView {
             ]
         };
         Page::line(&self.done).and(Block::Grid(Grid {
-            columns: &[
-                Column::number("NODE"),
-                Column::key("VOTE"),
-                Column::number("LAG"),
-                Column::text("GRPC"),
-            ],
+            columns: const {
+                &[
+                    Column::number("NODE"),
+                    Column::key("VOTE"),
+                    Column::number("LAG"),
+                    Column::text("GRPC"),
+                ]
+            },
             rows: self.members.iter().map(row).collect(),
             none: "nobody is left in the group",
         }))
@@ -100,7 +102,11 @@ pub(in crate::cli::admin) struct SessionView {
 }
 
 impl SessionView {
-    pub(in crate::cli::admin) fn new(done: String, changed: bool, session: Option<Session>) -> Self {
+    pub(in crate::cli::admin) fn new(
+        done: String,
+        changed: bool,
+        session: Option<Session>,
+    ) -> Self {
         Self {
             done,
             changed,
@@ -158,12 +164,14 @@ impl Shown for RebalanceView {
             ]
         };
         Page::grid(Grid {
-            columns: &[
-                Column::key("SESSION"),
-                Column::number("FROM"),
-                Column::number("TO"),
-                Column::number("EPOCH"),
-            ],
+            columns: const {
+                &[
+                    Column::key("SESSION"),
+                    Column::number("FROM"),
+                    Column::number("TO"),
+                    Column::number("EPOCH"),
+                ]
+            },
             rows: self.moves.iter().map(row).collect(),
             none: "the sessions are even already: none was moved",
         })
@@ -191,16 +199,16 @@ struct CancelledView {
     pool: String,
     user: String,
     /// The state before.
-    was: &'static str,
+    before: &'static str,
     /// The state after it; `running`: Spark has yet to be interrupted.
-    is: &'static str,
+    after: &'static str,
 }
 
 impl CancelView {
     pub(in crate::cli::admin) fn new(dry_run: bool, answer: CancelStatementsResponse) -> Self {
         let view = |statement: CancelledStatement| CancelledView {
-            was: statement_state(statement.was()),
-            is: statement_state(statement.is()),
+            before: statement_state(statement.before()),
+            after: statement_state(statement.after()),
             job_id: statement.job_id,
             session_id: statement.session_id,
             pool: statement.pool,
@@ -215,15 +223,23 @@ impl CancelView {
 
     /// `12 statements (4 running, 8 queued)`; those that have ended do not count.
     pub(in crate::cli::admin) fn whom(&self) -> String {
-        let of = |state| self.statements.iter().filter(|it| it.was == state).count();
+        let of = |state| {
+            self.statements
+                .iter()
+                .filter(|it| it.before == state)
+                .count()
+        };
         let (running, queued) = (of("running"), of("queued"));
         let all = u64::try_from(running + queued).unwrap_or(u64::MAX);
-        format!("{} ({running} running, {queued} queued)", count(all, "statement"))
+        format!(
+            "{} ({running} running, {queued} queued)",
+            count(all, "statement")
+        )
     }
 
     /// How many had not ended.
     pub(in crate::cli::admin) fn live(&self) -> usize {
-        let live = |it: &&CancelledView| matches!(it.was, "running" | "queued");
+        let live = |it: &&CancelledView| matches!(it.before, "running" | "queued");
         self.statements.iter().filter(live).count()
     }
 }
@@ -233,7 +249,7 @@ impl Shown for CancelView {
         let row = |it: &CancelledView| {
             vec![
                 Cell::new(&it.job_id),
-                toned(it.was, work_tone(it.was)),
+                toned(it.before, work_tone(it.before)),
                 Cell::new(self.outcome(it)),
                 Cell::new(&it.pool),
                 Cell::new(&it.session_id),
@@ -241,14 +257,16 @@ impl Shown for CancelView {
             ]
         };
         let page = Page::grid(Grid {
-            columns: &[
-                Column::key("JOB"),
-                Column::key("WAS"),
-                Column::key("IS"),
-                Column::text("POOL"),
-                Column::text("SESSION"),
-                Column::text("USER"),
-            ],
+            columns: const {
+                &[
+                    Column::key("JOB"),
+                    Column::key("WAS"),
+                    Column::key("IS"),
+                    Column::text("POOL"),
+                    Column::text("SESSION"),
+                    Column::text("USER"),
+                ]
+            },
             rows: self.statements.iter().map(row).collect(),
             none: "no statement fits that has not ended",
         });
@@ -262,7 +280,7 @@ impl Shown for CancelView {
 
 impl CancelView {
     fn outcome(&self, it: &CancelledView) -> &'static str {
-        match (it.was, it.is) {
+        match (it.before, it.after) {
             ("running" | "queued", _) if self.dry_run => "would be cancelled",
             (_, "running") => "cancelling",
             (_, is) => is,

@@ -224,20 +224,22 @@ fn nodes(nodes: &[NodeView], now: DateTime<Utc>) -> Grid {
         ]
     };
     Grid {
-        columns: &[
-            Column::number("NODE"),
-            Column::key("ROLE"),
-            Column::key("STATE"),
-            Column::number("FOR"),
-            Column::number("LAG"),
-            Column::number("HEARD"),
-            Column::number("LEASE"),
-            Column::number("SESSIONS"),
-            Column::number("RUNNING"),
-            Column::text("VERSION"),
-            Column::text("GRPC"),
-            Column::text("REST"),
-        ],
+        columns: const {
+            &[
+                Column::number("NODE"),
+                Column::key("ROLE"),
+                Column::key("STATE"),
+                Column::number("FOR"),
+                Column::number("LAG"),
+                Column::number("HEARD"),
+                Column::number("LEASE"),
+                Column::number("SESSIONS"),
+                Column::number("RUNNING"),
+                Column::text("VERSION"),
+                Column::text("GRPC"),
+                Column::text("REST"),
+            ]
+        },
         rows: nodes.iter().map(row).collect(),
         none: "no nodes",
     }

@@ -131,7 +131,7 @@ struct ComponentView {
     details: BTreeMap<String, String>,
 }
 
-pub(in crate::cli::admin) fn reachable(state: Reachable) -> &'static str {
+fn reachable(state: Reachable) -> &'static str {
     match state {
         Reachable::Yes => "yes",
         Reachable::No => "no",
@@ -251,13 +251,21 @@ impl Shown for DiagnosisView {
 
 impl DiagnosisView {
     fn facts(&self, now: DateTime<Utc>) -> Vec<(&'static str, Cell)> {
-        let Self { raft, disk, fsync, lease, .. } = self;
+        let Self {
+            raft,
+            disk,
+            fsync,
+            lease,
+            ..
+        } = self;
         let ready = match &self.not_ready_reason {
             _ if self.ready => toned("yes", Tone::Good),
             Some(reason) => toned(&format!("no: {reason}"), Tone::Bad),
             None => toned("no", Tone::Bad),
         };
-        let leader = raft.leader.map_or("no leader".to_owned(), |id| format!("leader node {id}"));
+        let leader = raft
+            .leader
+            .map_or("no leader".to_owned(), |id| format!("leader node {id}"));
         let log = format!(
             "{} last, {} durable, {} applied, {} in the snapshot; {} kept",
             raft.last_log_index,
@@ -289,16 +297,26 @@ impl DiagnosisView {
         let mut facts = vec![
             ("node", Cell::new(self.node_id)),
             ("ready", ready),
-            ("version", Cell::new(format!("{} {}", self.version, self.platform))),
+            (
+                "version",
+                Cell::new(format!("{} {}", self.version, self.platform)),
+            ),
             ("up for", Cell::new(age(self.started_at, now))),
-            ("raft", Cell::new(format!("{}, {leader}, term {}", raft.role, raft.term))),
+            (
+                "raft",
+                Cell::new(format!("{}, {leader}, term {}", raft.role, raft.term)),
+            ),
             ("formation", Cell::new(&raft.formation)),
             ("log", Cell::new(log)),
             ("disk", Cell::new(disk)),
             ("sync", Cell::new(sync)),
             ("lease", lease),
         ];
-        facts.extend(raft.failure.iter().map(|why| ("failure", toned(why, Tone::Bad))));
+        facts.extend(
+            raft.failure
+                .iter()
+                .map(|why| ("failure", toned(why, Tone::Bad))),
+        );
         for component in self.components.iter().filter(|component| !component.up) {
             facts.push(("down", toned(&component.name, Tone::Bad)));
         }
@@ -322,14 +340,16 @@ impl DiagnosisView {
             ]
         };
         Grid {
-            columns: &[
-                Column::key("SPARK"),
-                Column::key("REACHED"),
-                Column::text("VERSION"),
-                Column::key("POOL PLUGIN"),
-                Column::number("SESSIONS"),
-                Column::number("RUNNING"),
-            ],
+            columns: const {
+                &[
+                    Column::key("SPARK"),
+                    Column::key("REACHED"),
+                    Column::text("VERSION"),
+                    Column::key("POOL PLUGIN"),
+                    Column::number("SESSIONS"),
+                    Column::number("RUNNING"),
+                ]
+            },
             rows: self.endpoints.iter().map(row).collect(),
             none: "no Spark endpoints",
         }
@@ -337,7 +357,11 @@ impl DiagnosisView {
 
     fn setting_grid(&self) -> Grid {
         let row = |setting: &SettingView| {
-            let tone = if setting.differs { Tone::Warn } else { Tone::Plain };
+            let tone = if setting.differs {
+                Tone::Warn
+            } else {
+                Tone::Plain
+            };
             vec![
                 Cell::new(&setting.key),
                 Cell::of(setting.in_force.as_ref()),
@@ -345,11 +369,13 @@ impl DiagnosisView {
             ]
         };
         Grid {
-            columns: &[
-                Column::key("SETTING"),
-                Column::text("IN FORCE"),
-                Column::text("CONFIGURED HERE"),
-            ],
+            columns: const {
+                &[
+                    Column::key("SETTING"),
+                    Column::text("IN FORCE"),
+                    Column::text("CONFIGURED HERE"),
+                ]
+            },
             rows: self.settings.iter().map(row).collect(),
             none: "no settings",
         }

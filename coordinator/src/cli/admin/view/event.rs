@@ -132,10 +132,13 @@ fn told(kind: Kind, new: impl Fn(EventKind, String) -> EventView) -> EventView {
             new(EventKind::MembersChanged, text)
         }
         Kind::NodeRegistered(it) => {
-            let text = format!("node {} registered, REST {}, gRPC {}", it.node_id, it.http, it.grpc);
+            let text = format!(
+                "node {} registered, REST {}, gRPC {}",
+                it.node_id, it.http, it.grpc
+            );
             new(EventKind::NodeRegistered, text).of_node(it.node_id)
         }
-        Kind::NodeStateChanged(it) => node_state_changed(it.node_id, it.was(), it.is(), new),
+        Kind::NodeStateChanged(it) => node_state_changed(it.node_id, it.before(), it.after(), new),
         Kind::NodeRemoved(it) => {
             let text = format!("node {} was removed", it.node_id);
             new(EventKind::NodeRemoved, text).of_node(it.node_id)
@@ -146,7 +149,10 @@ fn told(kind: Kind, new: impl Fn(EventKind, String) -> EventView) -> EventView {
                 left => format!("; {left} stay with it, no other node may take them"),
             };
             let moved = count(it.sessions_moved, "session");
-            let text = format!("the lease of node {} ran out: {moved} moved{left}", it.node_id);
+            let text = format!(
+                "the lease of node {} ran out: {moved} moved{left}",
+                it.node_id
+            );
             new(EventKind::FailedOver, text).of_node(it.node_id)
         }
         Kind::SessionCreated(it) => {
@@ -160,7 +166,10 @@ fn told(kind: Kind, new: impl Fn(EventKind, String) -> EventView) -> EventView {
             view
         }
         Kind::SessionOpened(it) => {
-            let text = format!("session {} is open in Spark {}", it.session_id, it.spark_version);
+            let text = format!(
+                "session {} is open in Spark {}",
+                it.session_id, it.spark_version
+            );
             let mut view = new(EventKind::SessionOpened, text).of_session(&it.session_id);
             view.epoch = Some(it.epoch);
             view
@@ -180,7 +189,10 @@ fn told(kind: Kind, new: impl Fn(EventKind, String) -> EventView) -> EventView {
             view
         }
         Kind::SessionReset(it) => {
-            let text = format!("session {} lost its session in Spark: {}", it.session_id, it.reason);
+            let text = format!(
+                "session {} lost its session in Spark: {}",
+                it.session_id, it.reason
+            );
             new(EventKind::SessionReset, text).of_session(&it.session_id)
         }
         Kind::SessionEnded(it) => {
@@ -202,12 +214,14 @@ fn told(kind: Kind, new: impl Fn(EventKind, String) -> EventView) -> EventView {
             let text = format!("pool {} was removed", it.name);
             new(EventKind::PoolRemoved, text).of_pool(&it.name)
         }
-        Kind::SettingsChanged(it) => {
-            new(EventKind::SettingsChanged, format!("settings are at version {}", it.version))
-        }
-        Kind::FeatureLevelRaised(it) => {
-            new(EventKind::FeatureLevelRaised, format!("the feature level is {}", it.level))
-        }
+        Kind::SettingsChanged(it) => new(
+            EventKind::SettingsChanged,
+            format!("settings are at version {}", it.version),
+        ),
+        Kind::FeatureLevelRaised(it) => new(
+            EventKind::FeatureLevelRaised,
+            format!("the feature level is {}", it.level),
+        ),
         Kind::Restored(it) => {
             let text = format!(
                 "a backup of cluster {} was restored: {}, {}",
@@ -233,10 +247,7 @@ fn node_state_changed(
     view
 }
 
-fn statement_ended(
-    it: StatementEnded,
-    new: impl Fn(EventKind, String) -> EventView,
-) -> EventView {
+fn statement_ended(it: StatementEnded, new: impl Fn(EventKind, String) -> EventView) -> EventView {
     let state = statement_state(it.state());
     let why = match (it.state(), it.error_class.as_str()) {
         (StatementState::Failed, class) if !class.is_empty() => format!(" with {class}"),

@@ -18,14 +18,17 @@ mod statement;
 mod words;
 
 pub(super) use backup::{BackupView, RestoreView};
-pub(super) use change::{CancelView, ChangeView, MembersView, PoolView, RebalanceView, SessionView};
+pub(super) use change::{
+    CancelView, ChangeView, MembersView, PoolView, RebalanceView, SessionView,
+};
 pub(super) use cluster::{ClusterView, NodesView};
 pub(super) use diagnosis::DiagnosisView;
-pub(super) use event::{EventView, kind_name};
+pub(super) use event::EventView;
+#[cfg(test)]
+pub(super) use event::kind_name;
 pub(super) use pool::PoolsView;
 pub(super) use session::{SessionAndStatements, SessionsView};
 pub(super) use statement::{OneStatement, StatementsView};
-pub(super) use words::{node_role, node_state, statement_state};
 
 /// What proto3 says with 0.
 fn known(number: u64) -> Option<u64> {

@@ -80,16 +80,18 @@ pub(super) fn pools(pools: &[OnePool]) -> Grid {
         ]
     };
     Grid {
-        columns: &[
-            Column::key("POOL"),
-            Column::key("STATE"),
-            Column::number("RUNNING"),
-            Column::number("QUEUED"),
-            Column::number("WEIGHT"),
-            Column::number("MINSHARE"),
-            Column::number("MAX"),
-            Column::text("ORDER"),
-        ],
+        columns: const {
+            &[
+                Column::key("POOL"),
+                Column::key("STATE"),
+                Column::number("RUNNING"),
+                Column::number("QUEUED"),
+                Column::number("WEIGHT"),
+                Column::number("MINSHARE"),
+                Column::number("MAX"),
+                Column::text("ORDER"),
+            ]
+        },
         rows: pools.iter().map(row).collect(),
         none: "no pools",
     }

@@ -154,25 +154,29 @@ impl Shown for SessionsView {
             ]
         };
         let page = Page::grid(Grid {
-            columns: &[
-                Column::key("SESSION"),
-                Column::key("STATE"),
-                Column::number("NODE"),
-                Column::number("EPOCH"),
-                Column::number("RUNNING"),
-                Column::number("QUEUED"),
-                Column::number("TOTAL"),
-                Column::number("ACTIVE AGO"),
-                Column::text("USER"),
-                Column::text("ENDPOINT"),
-            ],
+            columns: const {
+                &[
+                    Column::key("SESSION"),
+                    Column::key("STATE"),
+                    Column::number("NODE"),
+                    Column::number("EPOCH"),
+                    Column::number("RUNNING"),
+                    Column::number("QUEUED"),
+                    Column::number("TOTAL"),
+                    Column::number("ACTIVE AGO"),
+                    Column::text("USER"),
+                    Column::text("ENDPOINT"),
+                ]
+            },
             rows: self.sessions.iter().map(row).collect(),
             none: "no sessions",
         });
         let shown = self.sessions.len();
         if u64::try_from(shown).is_ok_and(|shown| shown < self.total) {
             let total = self.total;
-            page.and(Block::Line(format!("{shown} of {total} sessions; --limit 0 shows all")))
+            page.and(Block::Line(format!(
+                "{shown} of {total} sessions; --limit 0 shows all"
+            )))
         } else {
             page
         }
@@ -184,7 +188,9 @@ impl OneSession {
         let ago = |time: Option<Time>| {
             Cell::of(time.map(|at| format!("{} ago, {}", age(time, now), at.text())))
         };
-        let idle = self.idle_timeout_ms.map(|ms| format!("{} min", ms / 60_000));
+        let idle = self
+            .idle_timeout_ms
+            .map(|ms| format!("{} min", ms / 60_000));
         let statements = format!(
             "{} running, {} queued, {} in all",
             self.running, self.queued, self.total
@@ -194,12 +200,18 @@ impl OneSession {
             ("state", toned(self.state, work_tone(self.state))),
             ("mode", Cell::new(&self.mode)),
             ("user", Cell::new(&self.user)),
-            ("owner", Cell::new(format!("node {}, epoch {}", self.owner_node, self.epoch))),
+            (
+                "owner",
+                Cell::new(format!("node {}, epoch {}", self.owner_node, self.epoch)),
+            ),
             ("endpoint", Cell::new(&self.endpoint)),
             ("statements", Cell::new(statements)),
             ("created", ago(self.created_at)),
             ("active", ago(self.last_activity)),
-            ("idle timeout", Cell::new(idle.unwrap_or_else(|| "never".to_owned()))),
+            (
+                "idle timeout",
+                Cell::new(idle.unwrap_or_else(|| "never".to_owned())),
+            ),
         ];
         let mut also = |name, value: Option<String>| {
             facts.extend(value.map(|value| (name, Cell::new(value))));

@@ -184,7 +184,9 @@ impl Shown for StatementsView {
     fn page(&self, now: DateTime<Utc>) -> Page {
         let page = Page::grid(statements(&self.statements, now));
         if self.more {
-            page.and(Block::Line("there are more; --limit 0 shows all".to_owned()))
+            page.and(Block::Line(
+                "there are more; --limit 0 shows all".to_owned(),
+            ))
         } else {
             page
         }
@@ -205,16 +207,18 @@ pub(super) fn statements(statements: &[StatementView], now: DateTime<Utc>) -> Gr
         ]
     };
     Grid {
-        columns: &[
-            Column::key("JOB"),
-            Column::key("STATE"),
-            Column::number("WAITED"),
-            Column::number("RAN"),
-            Column::text("POOL"),
-            Column::text("SESSION"),
-            Column::text("USER"),
-            Column::text("CODE"),
-        ],
+        columns: const {
+            &[
+                Column::key("JOB"),
+                Column::key("STATE"),
+                Column::number("WAITED"),
+                Column::number("RAN"),
+                Column::text("POOL"),
+                Column::text("SESSION"),
+                Column::text("USER"),
+                Column::text("CODE"),
+            ]
+        },
         rows: statements.iter().map(row).collect(),
         none: "no statements",
     }
@@ -242,7 +246,10 @@ impl Shown for OneStatement {
         also("cancel asked for", it.cancel_requested_at.map(Time::text));
         also("timed out", it.timed_out_at.map(Time::text));
         also("completed", it.completed_at.map(Time::text));
-        also("timeout", it.timeout_ms.map(|ms| format!("{} s", ms / 1_000)));
+        also(
+            "timeout",
+            it.timeout_ms.map(|ms| format!("{} s", ms / 1_000)),
+        );
         also("endpoint", it.endpoint.clone());
         also("operation", it.operation_id.clone());
         also("spark session", it.spark_session_id.clone());
@@ -261,7 +268,15 @@ impl ResultView {
         } else {
             format!("on nodes {}", nodes.join(", "))
         };
-        let cut = if self.truncated { ", cut at a limit" } else { "" };
-        format!("{}, {}{cut}, {holders}", count(self.row_count, "row"), bytes(self.bytes))
+        let cut = if self.truncated {
+            ", cut at a limit"
+        } else {
+            ""
+        };
+        format!(
+            "{}, {}{cut}, {holders}",
+            count(self.row_count, "row"),
+            bytes(self.bytes)
+        )
     }
 }

@@ -5,11 +5,11 @@ use libra_proto::admin::{NodeRole, NodeState, SchedulingMode, SessionState, Stat
 use super::super::output::{Cell, Tone};
 
 /// A word with its tone.
-pub(in crate::cli::admin) fn toned(word: &str, tone: Tone) -> Cell {
+pub(super) fn toned(word: &str, tone: Tone) -> Cell {
     Cell::new(word).toned(tone)
 }
 
-pub(in crate::cli::admin) fn node_role(role: NodeRole) -> &'static str {
+pub(super) fn node_role(role: NodeRole) -> &'static str {
     match role {
         NodeRole::Unspecified => "unknown",
         NodeRole::Leader => "leader",
@@ -19,7 +19,7 @@ pub(in crate::cli::admin) fn node_role(role: NodeRole) -> &'static str {
     }
 }
 
-pub(in crate::cli::admin) fn node_state(state: NodeState) -> &'static str {
+pub(super) fn node_state(state: NodeState) -> &'static str {
     match state {
         NodeState::Unspecified => "unknown",
         NodeState::Up => "up",
@@ -52,7 +52,7 @@ pub(super) fn session_state(state: SessionState) -> &'static str {
     }
 }
 
-pub(in crate::cli::admin) fn statement_state(state: StatementState) -> &'static str {
+pub(super) fn statement_state(state: StatementState) -> &'static str {
     match state {
         StatementState::Unspecified => "unknown",
         StatementState::Queued => "queued",

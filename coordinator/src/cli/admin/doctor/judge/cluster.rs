@@ -32,9 +32,17 @@ fn works(node: &NodeFacts) -> bool {
 
 fn quorum(facts: &Facts, findings: &mut Findings) {
     let voters: Vec<&NodeFacts> = facts.nodes.iter().filter(|node| node.known.voter).collect();
-    let (all, working) = (voters.len(), voters.iter().filter(|node| works(node)).count());
+    let (all, working) = (
+        voters.len(),
+        voters.iter().filter(|node| works(node)).count(),
+    );
     let majority = all / 2 + 1;
-    let missing = listed(voters.iter().filter(|node| !works(node)).map(|node| node.id()));
+    let missing = listed(
+        voters
+            .iter()
+            .filter(|node| !works(node))
+            .map(|node| node.id()),
+    );
     let mut add = |severity, what: String, next: &str| {
         findings.add(Check::Quorum, severity, None, what, next);
     };
@@ -119,7 +127,10 @@ fn leader(facts: &Facts, findings: &mut Findings) {
 }
 
 fn clocks(facts: &Facts, findings: &mut Findings) {
-    let clocks = facts.nodes.iter().filter_map(|node| Some((node.id(), node.clock()?)));
+    let clocks = facts
+        .nodes
+        .iter()
+        .filter_map(|node| Some((node.id(), node.clock()?)));
     let clocks: Vec<_> = clocks.collect();
     let first = clocks.iter().min_by_key(|(_, clock)| clock.ahead_ms);
     let last = clocks.iter().max_by_key(|(_, clock)| clock.ahead_ms);
@@ -138,7 +149,10 @@ fn clocks(facts: &Facts, findings: &mut Findings) {
             "idle sessions and old statements are not cleaned up while they differ so much",
         )
     } else {
-        (Severity::Warning, "times in logs and answers do not fit each other")
+        (
+            Severity::Warning,
+            "times in logs and answers do not fit each other",
+        )
     };
     findings.add(
         Check::Clocks,
@@ -167,7 +181,10 @@ fn versions(facts: &Facts, findings: &mut Findings) {
     }
     if versions.len() > 1 {
         let said = versions.iter().map(|((version, level), nodes)| {
-            format!("{version} (feature level {level}) on node {}", listed(nodes))
+            format!(
+                "{version} (feature level {level}) on node {}",
+                listed(nodes)
+            )
         });
         findings.add(
             Check::Versions,

@@ -95,10 +95,7 @@ fn membership(node: &NodeFacts, findings: &mut Findings) {
             "it is draining: it takes no sessions",
             format!("if that is over: libra admin nodes undrain {}", node.id()),
         ),
-        NodeState::Down
-        | NodeState::Up
-        | NodeState::Unregistered
-        | NodeState::Unspecified => {}
+        NodeState::Down | NodeState::Up | NodeState::Unregistered | NodeState::Unspecified => {}
     }
     let caught_up = node.known.lag.is_some_and(|lag| lag <= LAG_WARN);
     if node.known.role() == NodeRole::Learner && caught_up {
@@ -163,7 +160,11 @@ fn lag(node: &NodeFacts, findings: &mut Findings) {
     if is_down(node) || matches!(node.said, Said::Nothing { .. }) {
         return;
     }
-    let severity = if lag > LAG_BAD { Severity::Problem } else { Severity::Warning };
+    let severity = if lag > LAG_BAD {
+        Severity::Problem
+    } else {
+        Severity::Warning
+    };
     findings.add(
         Check::Lag,
         severity,
@@ -193,7 +194,12 @@ fn disk(node: &NodeFacts, said: &DiagnoseResponse, findings: &mut Findings) {
     let Some(disk) = &said.disk else { return };
     let (free, total, least) = (disk.free_bytes, disk.total_bytes, disk.min_free_bytes);
     let mib = |bytes: u64| bytes >> 20;
-    let room = format!("{} MiB of {} MiB are free at {}", mib(free), mib(total), disk.data_dir);
+    let room = format!(
+        "{} MiB of {} MiB are free at {}",
+        mib(free),
+        mib(total),
+        disk.data_dir
+    );
     if disk.full || free < least {
         findings.add(
             Check::Disk,
@@ -209,7 +215,10 @@ fn disk(node: &NodeFacts, said: &DiagnoseResponse, findings: &mut Findings) {
             Check::Disk,
             Severity::Warning,
             Some(node.id()),
-            format!("its disk is nearly full: {room}; below {} MiB nothing is accepted", mib(least)),
+            format!(
+                "its disk is nearly full: {room}; below {} MiB nothing is accepted",
+                mib(least)
+            ),
             "make room, or keep results for a shorter time (libra.results.retention-minutes)",
         );
     }

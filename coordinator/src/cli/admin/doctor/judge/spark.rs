@@ -31,7 +31,10 @@ pub(super) fn judge(facts: &Facts, findings: &mut Findings) {
                 Check::Settings,
                 Severity::Warning,
                 None,
-                format!("{name} is not among the endpoints of node {}", listed(without)),
+                format!(
+                    "{name} is not among the endpoints of node {}",
+                    listed(without)
+                ),
                 "give all nodes the same spark.remote: sessions on it cannot move there",
             );
         }
@@ -39,7 +42,9 @@ pub(super) fn judge(facts: &Facts, findings: &mut Findings) {
 }
 
 fn reached(name: &str, seen: &Seen<'_>, findings: &mut Findings) {
-    let not = seen.iter().filter(|(_, it)| it.reachable() == Reachable::No);
+    let not = seen
+        .iter()
+        .filter(|(_, it)| it.reachable() == Reachable::No);
     let not: Vec<u64> = not.map(|(node, _)| *node).collect();
     if not.is_empty() {
         return;
@@ -72,7 +77,10 @@ fn versions(name: &str, seen: &Seen<'_>, findings: &mut Findings) {
             Check::Spark,
             Severity::Note,
             None,
-            format!("sessions on {name} were opened in Spark {}", listed(versions)),
+            format!(
+                "sessions on {name} were opened in Spark {}",
+                listed(versions)
+            ),
             "nothing, if Spark was updated: older sessions get the new one when they are opened \
              anew",
         );
@@ -80,7 +88,10 @@ fn versions(name: &str, seen: &Seen<'_>, findings: &mut Findings) {
 }
 
 fn memory(name: &str, seen: &Seen<'_>, findings: &mut Findings) {
-    if seen.values().any(|it| it.remembers_operations == Some(false)) {
+    if seen
+        .values()
+        .any(|it| it.remembers_operations == Some(false))
+    {
         findings.add(
             Check::Spark,
             Severity::Note,

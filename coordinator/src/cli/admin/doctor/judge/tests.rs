@@ -154,7 +154,10 @@ fn assert_found(what: &str, facts: &Facts, expected: Expected) {
     for (found, (_, _, _, part)) in found.iter().zip(expected) {
         assert!(found.what.contains(part), "{what}: {}", found.what);
         assert!(!found.next.is_empty(), "{what}: no next step");
-        assert!(!found.what.ends_with('.') && !found.next.ends_with('.'), "{what}");
+        assert!(
+            !found.what.ends_with('.') && !found.next.ends_with('.'),
+            "{what}"
+        );
     }
 }
 
@@ -179,8 +182,18 @@ const ROWS: &[(&str, Change, Expected)] = &[
             known(facts).set_state(NodeState::Down);
         },
         &[
-            (Nodes, Problem, Some(3), "it does not answer, neither from here"),
-            (Quorum, Problem, None, "2 of 3 voters work: one more that fails"),
+            (
+                Nodes,
+                Problem,
+                Some(3),
+                "it does not answer, neither from here",
+            ),
+            (
+                Quorum,
+                Problem,
+                None,
+                "2 of 3 voters work: one more that fails",
+            ),
         ],
     ),
     (
@@ -192,7 +205,12 @@ const ROWS: &[(&str, Change, Expected)] = &[
         &[
             (Nodes, Problem, Some(2), "does not answer"),
             (Nodes, Problem, Some(3), "does not answer"),
-            (Quorum, Problem, None, "only 1 of 3 voters work, 2 are needed"),
+            (
+                Quorum,
+                Problem,
+                None,
+                "only 1 of 3 voters work, 2 are needed",
+            ),
         ],
     ),
     (
@@ -203,7 +221,12 @@ const ROWS: &[(&str, Change, Expected)] = &[
                 why: "Connection refused".to_owned(),
             };
         },
-        &[(Nodes, Note, Some(3), "cannot be asked from here at host-3:9090")],
+        &[(
+            Nodes,
+            Note,
+            Some(3),
+            "cannot be asked from here at host-3:9090",
+        )],
     ),
     (
         "a node was added and never started",
@@ -287,7 +310,12 @@ const ROWS: &[(&str, Change, Expected)] = &[
     (
         "a node is refused by the group",
         |facts| said(facts).raft.as_mut().unwrap().formation = "removed from its group".to_owned(),
-        &[(Nodes, Problem, Some(3), "no member of the group: removed from its group")],
+        &[(
+            Nodes,
+            Problem,
+            Some(3),
+            "no member of the group: removed from its group",
+        )],
     ),
     (
         "two of five are dead",
@@ -359,7 +387,12 @@ const ROWS: &[(&str, Change, Expected)] = &[
     (
         "a disk is full",
         |facts| said(facts).disk.as_mut().unwrap().full = true,
-        &[(Disk, Problem, Some(3), "its disk is full: 51200 MiB of 102400 MiB")],
+        &[(
+            Disk,
+            Problem,
+            Some(3),
+            "its disk is full: 51200 MiB of 102400 MiB",
+        )],
     ),
     (
         "a disk has less than it must",
@@ -369,7 +402,12 @@ const ROWS: &[(&str, Change, Expected)] = &[
     (
         "a disk is nearly full",
         |facts| said(facts).disk.as_mut().unwrap().free_bytes = 9 * GIB,
-        &[(Disk, Warning, Some(3), "nearly full: 9216 MiB of 102400 MiB")],
+        &[(
+            Disk,
+            Warning,
+            Some(3),
+            "nearly full: 9216 MiB of 102400 MiB",
+        )],
     ),
     (
         "a disk is near what it must have",
@@ -377,12 +415,22 @@ const ROWS: &[(&str, Change, Expected)] = &[
             let disk = said(facts).disk.as_mut().unwrap();
             (disk.free_bytes, disk.min_free_bytes) = (50 * GIB, 26 * GIB);
         },
-        &[(Disk, Warning, Some(3), "below 26624 MiB nothing is accepted")],
+        &[(
+            Disk,
+            Warning,
+            Some(3),
+            "below 26624 MiB nothing is accepted",
+        )],
     ),
     (
         "a disk is slow",
         |facts| said(facts).fsync.as_mut().unwrap().p99_us = 120_000,
-        &[(Fsync, Warning, Some(3), "took longer than 120 ms, the longest 9 ms")],
+        &[(
+            Fsync,
+            Warning,
+            Some(3),
+            "took longer than 120 ms, the longest 9 ms",
+        )],
     ),
     (
         "a disk is very slow",
@@ -397,12 +445,22 @@ const ROWS: &[(&str, Change, Expected)] = &[
     (
         "a clock is ahead",
         |facts| clock_of_last(facts, 1_020, 2),
-        &[(Clocks, Warning, None, "the clock of node 3 is 1000 ms ahead of that of node 1")],
+        &[(
+            Clocks,
+            Warning,
+            None,
+            "the clock of node 3 is 1000 ms ahead of that of node 1",
+        )],
     ),
     (
         "a clock is far behind",
         |facts| clock_of_last(facts, -6_000, 2),
-        &[(Clocks, Problem, None, "of node 2 is 6020 ms ahead of that of node 3")],
+        &[(
+            Clocks,
+            Problem,
+            None,
+            "of node 2 is 6020 ms ahead of that of node 3",
+        )],
     ),
     (
         "a slow call proves nothing",
@@ -423,7 +481,12 @@ const ROWS: &[(&str, Change, Expected)] = &[
         "a node is too old",
         |facts| said(facts).build.as_mut().unwrap().feature_level = 2,
         &[
-            (Versions, Problem, Some(3), "does not understand feature level 3"),
+            (
+                Versions,
+                Problem,
+                Some(3),
+                "does not understand feature level 3",
+            ),
             (Versions, Warning, None, "nodes run different versions"),
         ],
     ),
@@ -435,7 +498,12 @@ const ROWS: &[(&str, Change, Expected)] = &[
     (
         "one node does not reach Spark",
         |facts| endpoint(facts).set_reachable(Reachable::No),
-        &[(Spark, Warning, None, "node 3 does not reach sc://spark:15002, others do")],
+        &[(
+            Spark,
+            Warning,
+            None,
+            "node 3 does not reach sc://spark:15002, others do",
+        )],
     ),
     (
         "no node reaches Spark",
@@ -444,7 +512,11 @@ const ROWS: &[(&str, Change, Expected)] = &[
     ),
     (
         "nobody has tried Spark yet",
-        |facts| of_all(facts, |said| said.endpoints[0].set_reachable(Reachable::Unknown)),
+        |facts| {
+            of_all(facts, |said| {
+                said.endpoints[0].set_reachable(Reachable::Unknown)
+            })
+        },
         &[],
     ),
     (
@@ -461,14 +533,29 @@ const ROWS: &[(&str, Change, Expected)] = &[
         "a node has other endpoints",
         |facts| endpoint(facts).name = "sc://other:15002".to_owned(),
         &[
-            (Settings, Warning, None, "sc://other:15002 is not among the endpoints of node 1 and 2"),
-            (Settings, Warning, None, "sc://spark:15002 is not among the endpoints of node 3"),
+            (
+                Settings,
+                Warning,
+                None,
+                "sc://other:15002 is not among the endpoints of node 1 and 2",
+            ),
+            (
+                Settings,
+                Warning,
+                None,
+                "sc://spark:15002 is not among the endpoints of node 3",
+            ),
         ],
     ),
     (
         "the plugin is missing",
         |facts| endpoint(facts).set_pool_interceptor(PluginState::Missing),
-        &[(Plugin, Warning, None, "the pool plugin is not loaded in sc://spark:15002")],
+        &[(
+            Plugin,
+            Warning,
+            None,
+            "the pool plugin is not loaded in sc://spark:15002",
+        )],
     ),
     (
         "nobody knows of the plugin",
@@ -490,17 +577,32 @@ const ROWS: &[(&str, Change, Expected)] = &[
             let setting = &mut said(facts).settings[0];
             (setting.configured, setting.differs) = ("ISOLATED".to_owned(), true);
         },
-        &[(Settings, Warning, Some(3), "libra.session.mode is ISOLATED there, and SHARED")],
+        &[(
+            Settings,
+            Warning,
+            Some(3),
+            "libra.session.mode is ISOLATED there, and SHARED",
+        )],
     ),
     (
         "sessions are nearly used up",
         |facts| facts.cluster.totals.as_mut().unwrap().live_sessions = 9,
-        &[(Limits, Warning, None, "9 of 10 sessions are in use: beyond it")],
+        &[(
+            Limits,
+            Warning,
+            None,
+            "9 of 10 sessions are in use: beyond it",
+        )],
     ),
     (
         "sessions are used up",
         |facts| facts.cluster.totals.as_mut().unwrap().live_sessions = 10,
-        &[(Limits, Problem, None, "10 of 10 sessions are in use: a new one is refused")],
+        &[(
+            Limits,
+            Problem,
+            None,
+            "10 of 10 sessions are in use: a new one is refused",
+        )],
     ),
     (
         "the one shared session is no limit",
