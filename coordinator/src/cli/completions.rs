@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use clap::CommandFactory as _;
+use clap::{Arg, Command, CommandFactory as _};
 use clap_complete::{Shell as Target, generate};
 
 use super::FAILED;
@@ -23,8 +23,58 @@ fn script(shell: Shell) -> Vec<u8> {
         Shell::Fish => Target::Fish,
     };
     let mut script = Vec::new();
-    generate(target, &mut Cli::command(), "libra", &mut script);
+    let mut command = Cli::command();
+    generate(target, &mut command, "libra", &mut script);
+    match shell {
+        Shell::Fish => script.extend(fish_third_level(&command).into_bytes()),
+        Shell::Bash | Shell::Zsh => {}
+    }
     script
+}
+
+/// Options of commands three levels down, `libra admin nodes add --promote`: the generator for fish
+/// stops before them.
+fn fish_third_level(root: &Command) -> String {
+    let mut lines = String::new();
+    for first in root.get_subcommands() {
+        for second in first.get_subcommands() {
+            for third in second.get_subcommands() {
+                let names = [first, second, third].map(Command::get_name);
+                let options = third
+                    .get_arguments()
+                    .filter_map(|it| fish_option(names, it));
+                lines.extend(options);
+            }
+        }
+    }
+    lines
+}
+
+fn fish_option([first, second, third]: [&str; 3], option: &Arg) -> Option<String> {
+    let long = option.get_long()?;
+    let help = option
+        .get_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let help = help
+        .replace('\\', "\\\\")
+        .replace('\'', "\\'")
+        .replace('\n', " ");
+    let values: Vec<String> = option
+        .get_possible_values()
+        .iter()
+        .map(|value| value.get_name().to_owned())
+        .collect();
+    let takes = match (option.get_action().takes_values(), values.is_empty()) {
+        (false, _) => String::new(),
+        (true, true) => " -r".to_owned(),
+        (true, false) => format!(" -r -f -a '{}'", values.join(" ")),
+    };
+    Some(format!(
+        "complete -c libra -n \"__fish_libra_using_subcommand {first}; and \
+         __fish_seen_subcommand_from {second}; and __fish_seen_subcommand_from {third}\" \
+         -l {long} -d '{help}'{takes}\n"
+    ))
 }
 
 #[cfg(test)]

@@ -269,7 +269,7 @@ mod tests {
         let Command::Admin(arguments) = cli.command else {
             panic!("it is admin");
         };
-        Ok(arguments)
+        Ok(*arguments)
     }
 
     #[test]

@@ -290,8 +290,7 @@ default       12  SELECT 1 [2J
         let expected = "\
 session  default
 error    the server went away
-         and did not come
-         back";
+         and did not come back";
         assert_eq!(pairs(&facts, look(Some(30), false)), expected);
     }
 }

@@ -13,5 +13,5 @@ mod time;
 pub(in crate::cli) use format::OutputFormat;
 pub(super) use format::{Series, Shown, Sink, text_of};
 pub(super) use grid::{Cell, Column, Grid, Tone};
-pub(super) use page::{Block, Look, Page};
+pub(super) use page::{Block, Look, Page, visible};
 pub(super) use time::{Time, age};

@@ -53,11 +53,21 @@ impl Page {
 
     pub(super) fn text(&self, look: Look) -> String {
         let block = |block: &Block| match block {
-            Block::Line(text) => text.clone(),
+            Block::Line(text) => visible(text),
             Block::Facts(facts) => pairs(facts, look),
             Block::Grid(grid) => grid.text(look),
         };
         let blocks: Vec<String> = self.blocks.iter().map(block).collect();
         blocks.join("\n\n")
     }
+}
+
+/// The text with nothing in it that moves a cursor but line breaks and tabs.
+pub(in crate::cli::admin) fn visible(text: &str) -> String {
+    let visible = |c: char| match c {
+        '\n' | '\t' => c,
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    text.chars().map(visible).collect()
 }

@@ -184,7 +184,11 @@ mod tests {
         let mut hash = Xxh3::new();
         hash.update(&bytes);
         let hash = hash.digest();
-        bytes.extend(framed(Frame::Trailer(BackupTrailer { records, hash })));
+        bytes.extend(framed(Frame::Trailer(BackupTrailer {
+            records,
+            hash,
+            state_hash: 7,
+        })));
         bytes
     }
 
