@@ -1,6 +1,7 @@
 //! How a failure is told.
 
 use std::error::Error;
+use std::fmt;
 use std::process::ExitCode;
 
 use super::tell;
@@ -61,6 +62,12 @@ fn chain(error: &dyn Error) -> String {
         source = error.source();
     }
     text
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
 }
 
 #[cfg(test)]

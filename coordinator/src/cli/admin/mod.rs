@@ -18,6 +18,8 @@ mod client;
 mod confirm;
 mod doctor;
 mod error;
+#[cfg(test)]
+mod every_call_tests;
 mod explain;
 mod output;
 mod run;

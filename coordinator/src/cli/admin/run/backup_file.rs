@@ -151,7 +151,7 @@ impl<R: Read> Reader<R> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use libra_proto::admin::BackupTrailer;
     use proptest::prelude::*;
 
@@ -190,6 +190,11 @@ mod tests {
             state_hash: 7,
         })));
         bytes
+    }
+
+    /// A file that is whole.
+    pub(in crate::cli::admin) fn example() -> Vec<u8> {
+        backup(2)
     }
 
     fn read(bytes: &[u8]) -> Result<Whole, String> {

@@ -5,6 +5,8 @@
 
 pub(super) mod backup;
 mod backup_file;
+#[cfg(test)]
+pub(super) use backup_file::tests::example as example_backup;
 pub(super) mod events;
 pub(super) mod nodes;
 pub(super) mod pools;
