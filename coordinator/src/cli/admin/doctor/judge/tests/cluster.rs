@@ -1,6 +1,6 @@
 //! Of all nodes together.
 
-use super::{Row, clock_of_last, healthy, known, of_all, said, silent};
+use super::{Row, clock_of_last, healthy, of_all, said};
 use crate::cli::admin::doctor::judge::Check::*;
 use crate::cli::admin::doctor::judge::Severity::{Note, Problem, Warning};
 

@@ -5,9 +5,9 @@ mod nodes;
 mod spark;
 
 use libra_proto::admin::{
-    Build, ClusterStatusResponse, ComponentDiagnosis, DiagnoseResponse, DiskDiagnosis,
-    EndpointDiagnosis, FsyncDiagnosis, LeaseDiagnosis, Node, NodeRole, NodeState, PluginState,
-    RaftDiagnosis, Reachable, SettingDiagnosis, Totals,
+    Build, ClusterStatusResponse, DiagnoseResponse, DiskDiagnosis, EndpointDiagnosis,
+    FsyncDiagnosis, LeaseDiagnosis, Node, NodeRole, NodeState, PluginState, RaftDiagnosis,
+    Reachable, SettingDiagnosis, Totals,
 };
 
 use super::{Check, Facts, Severity, judge, listed};
