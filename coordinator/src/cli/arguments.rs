@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::admin::AdminArguments;
 use super::sql::Format;
 use crate::config::{LoadOptions, Remote};
 
@@ -26,6 +27,31 @@ pub(super) enum Command {
     Sql(SqlArguments),
     /// Shows pools, sessions and running statements, live; q ends it.
     Top(TopArguments),
+    /// Operates a cluster: nodes, sessions, statements, pools, events, backup, doctor.
+    Admin(Box<AdminArguments>),
+    /// Prints completions of this command for a shell.
+    #[command(after_help = INSTALL_COMPLETIONS)]
+    Completions(CompletionsArguments),
+}
+
+const INSTALL_COMPLETIONS: &str = "\
+To install them for oneself:
+  bash  libra completions bash > ~/.local/share/bash-completion/completions/libra
+  zsh   libra completions zsh > a folder of $fpath, as _libra
+  fish  libra completions fish > ~/.config/fish/completions/libra.fish";
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArguments {
+    /// The shell.
+    pub(super) shell: Shell,
+}
+
+/// A shell that completions are written for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Debug, Args)]

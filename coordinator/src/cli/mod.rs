@@ -5,13 +5,16 @@
 //! | 0 | done, or stopped as asked |
 //! | 1 | it failed while running |
 //! | 2 | wrong arguments or configuration |
+//! | 3, 4 | of `libra admin`: nobody could be asked; no answer in time |
 //! | 130 | `libra sql` was interrupted |
 //! | 70 | the disk failed: the node stopped at once, so as not to acknowledge what is not stored |
 //!
 //! **Invariant:** whatever goes wrong ends in one clear message on standard error and a documented
 //! exit code, never in a panic.
 
+mod admin;
 mod arguments;
+mod completions;
 mod report;
 mod serve;
 mod shutdown;
@@ -64,6 +67,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Dev(arguments) => Box::pin(serve::dev(arguments)).await,
         Command::Sql(arguments) => Box::pin(sql::sql(arguments)).await,
         Command::Top(arguments) => Box::pin(top::top(arguments)).await,
+        Command::Admin(arguments) => Box::pin(admin::admin(*arguments)).await,
+        Command::Completions(arguments) => completions::completions(arguments.shell),
     }
 }
 

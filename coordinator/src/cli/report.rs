@@ -1,6 +1,7 @@
 //! How a failure is told.
 
 use std::error::Error;
+use std::fmt;
 use std::process::ExitCode;
 
 use super::tell;
@@ -21,9 +22,29 @@ impl Failure {
         }
     }
 
+    /// The same, with what to do about it on a line of its own.
+    pub(super) fn advised(code: u8, error: &dyn Error, next: Option<&str>) -> Self {
+        let mut failure = Self::new(code, error);
+        if let Some(next) = next {
+            failure.message.push_str("\n  next: ");
+            failure.message.push_str(next);
+        }
+        failure
+    }
+
+    /// An exit code alone: what there is to say was said.
+    pub(super) fn silent(code: u8) -> Self {
+        Self {
+            code,
+            message: String::new(),
+        }
+    }
+
     /// Tells it on standard error.
     pub(super) fn report(&self) -> ExitCode {
-        tell(&format!("libra: {}", self.message));
+        if !self.message.is_empty() {
+            tell(&format!("libra: {}", self.message));
+        }
         ExitCode::from(self.code)
     }
 }
@@ -41,6 +62,12 @@ fn chain(error: &dyn Error) -> String {
         source = error.source();
     }
     text
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
 }
 
 #[cfg(test)]

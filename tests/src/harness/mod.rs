@@ -11,6 +11,7 @@
 
 mod api;
 mod cluster;
+mod command;
 mod disk;
 mod libra;
 mod marker;
@@ -27,6 +28,7 @@ pub use api::{
     Session, SessionList, State, Statement, StatementCounts, StatementList, Submit, Time,
 };
 pub use cluster::{Cluster, ClusterBuilder, Profile};
+pub use command::{Ended, libra, libra_on_terminal};
 pub use disk::bytes_below;
 pub use libra::{Libra, LibraBuilder, built_binary, libra_binary};
 pub use marker::Marker;

@@ -55,7 +55,7 @@ pub(super) fn table(
 }
 
 /// The line, cut to the width of the screen.
-pub(super) fn fit(line: &str, columns: usize) -> String {
+pub(in crate::cli) fn fit(line: &str, columns: usize) -> String {
     truncate_str(line, columns, CUT).into_owned()
 }
 

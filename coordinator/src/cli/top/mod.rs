@@ -6,10 +6,10 @@
 //! **Invariant:** it only reads, and with `stale=true`: looking costs the cluster no consensus and
 //! works while it has no leader.
 
-mod layout;
+pub(super) mod layout;
 mod read;
 mod screen;
-mod terminal;
+pub(super) mod terminal;
 
 use std::io::{self, Write as _};
 use std::time::Duration;

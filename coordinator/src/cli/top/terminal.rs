@@ -1,4 +1,4 @@
-//! The terminal while `libra top` has it: another screen, no cursor, keys without Enter.
+//! The terminal while `libra top` or `libra admin … --watch` has it: another screen, no cursor, keys without Enter.
 //!
 //! **Invariant:** whatever ends the program in an orderly way, the terminal is left as it was.
 
@@ -21,14 +21,14 @@ const REST_OF_SCREEN: &str = "\x1b[J";
 const NO_KEY: u8 = 0;
 
 /// The other screen, as long as this lives.
-pub(super) struct Screen {
+pub(in crate::cli) struct Screen {
     terminal: Term,
     /// How the keyboard was set, if there is one.
     before: Option<Termios>,
 }
 
 impl Screen {
-    pub(super) fn enter(terminal: Term) -> io::Result<Self> {
+    pub(in crate::cli) fn enter(terminal: Term) -> io::Result<Self> {
         let screen = Self {
             terminal,
             before: keys_without_enter()?,
@@ -38,13 +38,13 @@ impl Screen {
     }
 
     /// Columns and rows, as they are now.
-    pub(super) fn size(&self) -> (usize, usize) {
+    pub(in crate::cli) fn size(&self) -> (usize, usize) {
         let (rows, columns) = self.terminal.size();
         (columns.into(), rows.into())
     }
 
     /// Draws those lines, and nothing else stays.
-    pub(super) fn show(&self, lines: &[String]) -> io::Result<()> {
+    pub(in crate::cli) fn show(&self, lines: &[String]) -> io::Result<()> {
         let mut out = HOME.to_owned();
         // No newline after the last line: it would scroll.
         out.push_str(&lines.join(&format!("{REST_OF_LINE}\r\n")));
@@ -86,7 +86,7 @@ fn keys_without_enter() -> io::Result<Option<Termios>> {
 }
 
 /// The keys that are pressed from now on; none come where standard input is no terminal.
-pub(super) fn keys() -> mpsc::Receiver<u8> {
+pub(in crate::cli) fn keys() -> mpsc::Receiver<u8> {
     let (sender, receiver) = mpsc::channel(8);
     if io::stdin().is_terminal() {
         // It waits for a key for ever: a thread of the runtime would hold up the end of it.
