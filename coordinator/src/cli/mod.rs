@@ -3,7 +3,7 @@
 //! | Exit code | Meaning |
 //! |---|---|
 //! | 0 | done, or stopped as asked |
-//! | 1 | it failed while running |
+//! | 1 | it failed while running; `libra health`: the coordinator is not well |
 //! | 2 | wrong arguments or configuration |
 //! | 130 | `libra sql` was interrupted |
 //! | 70 | the disk failed: the node stopped at once, so as not to acknowledge what is not stored |
@@ -12,6 +12,7 @@
 //! exit code, never in a panic.
 
 mod arguments;
+mod health;
 mod report;
 mod serve;
 mod shutdown;
@@ -64,6 +65,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Dev(arguments) => Box::pin(serve::dev(arguments)).await,
         Command::Sql(arguments) => Box::pin(sql::sql(arguments)).await,
         Command::Top(arguments) => Box::pin(top::top(arguments)).await,
+        Command::Health(arguments) => Box::pin(health::health(arguments)).await,
     }
 }
 
