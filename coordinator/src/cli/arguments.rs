@@ -55,6 +55,10 @@ pub(super) enum LogFormat {
 pub(super) struct ServeArguments {
     #[command(flatten)]
     pub(super) config: ConfigArguments,
+    /// Only reads the configuration and says what is wrong with it: exit code 0 if nothing is, 2
+    /// otherwise.
+    #[arg(long)]
+    pub(super) check: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

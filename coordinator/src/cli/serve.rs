@@ -2,7 +2,7 @@
 
 use super::arguments::{DevArguments, ServeArguments};
 use super::report::Failure;
-use super::{FAILED, USAGE, shutdown};
+use super::{FAILED, USAGE, shutdown, tell};
 use crate::config::Config;
 use crate::dev::{self, DevError, DevOptions, Environment};
 use crate::run::{RunError, run};
@@ -12,6 +12,14 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let shutdown = shutdown::requested().map_err(|e| Failure::new(FAILED, &e))?;
     let options = arguments.config.load_options();
     let loaded = Config::load(options).map_err(|e| Failure::new(USAGE, &e))?;
+    if arguments.check {
+        for warning in &loaded.warnings {
+            tell(&format!("libra: {warning}"));
+        }
+        let file = loaded.file.map(|file| format!("{}: ", file.display()));
+        tell(&format!("{}nothing is wrong", file.unwrap_or_default()));
+        return Ok(());
+    }
     telemetry::init(&loaded.config.log);
     match &loaded.file {
         Some(file) => tracing::info!(file = %file.display(), "configuration read"),
