@@ -23,6 +23,7 @@ until_ok() {
 }
 new_pid() { [[ "$(property MainPID)" != 0 && "$(property MainPID)" != "$1" ]]; }
 ready() { libra health; }
+failed() { [[ "$(property ActiveState)" == failed ]]; }
 statements=http://127.0.0.1:8080/api/v1/statements
 
 until_ok 60 "it is ready" ready
@@ -56,7 +57,7 @@ echo "killed with -9 six times, started again $(property NRestarts) times; its s
 
 echo LIBRA_SESSION_MODE=BOTH >/etc/libra/environment
 systemctl restart libra || true
-until_ok 30 "a wrong configuration fails" test "$(property ActiveState)" = failed
+until_ok 30 "a wrong configuration fails" failed
 sleep 3
 [[ "$(property ActiveState)/$(property ExecMainStatus)" == failed/2 ]] || fail "it is started with a wrong configuration"
 journalctl --no-pager -u libra | grep -q 'libra.session.mode' || fail "nobody says what is wrong"
