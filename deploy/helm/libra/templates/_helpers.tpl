@@ -34,6 +34,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{- define "libra.image" -}}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) | quote -}}
+{{- end -}}
+
 {{- define "libra.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "libra.fullname" .) .Values.serviceAccount.name -}}
