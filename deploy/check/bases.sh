@@ -19,7 +19,7 @@ base() {
   mmdebstrap --quiet --variant=minbase --include="$2" --aptopt='Acquire::Check-Valid-Until "false"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     bookworm "$work/base.tar"
-  "$PODMAN" import "${@:3}" "$work/base.tar" "$1" >/dev/null
+  "$PODMAN" import --quiet "$work/base.tar" "$1" >/dev/null
   rm "$work/base.tar"
 }
 

@@ -75,7 +75,10 @@ async fn ask(url: &str, probe: Probe, limit: Duration) -> Result<String, Unwell>
     let url = format!("{}/actuator/health{path}", url.trim_end_matches('/'));
     let asked = async {
         // A proxy of the environment knows nothing of this machine's coordinator.
-        let http = reqwest::Client::builder().no_proxy().timeout(limit).build()?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(limit)
+            .build()?;
         let answer = http.get(&url).send().await?;
         // Any other code is not the actuator's, and its body is not either.
         let answer = match answer.status() {
@@ -87,7 +90,12 @@ async fn ask(url: &str, probe: Probe, limit: Duration) -> Result<String, Unwell>
     };
     let (is_well, answer) = match asked.await {
         Ok(answer) => answer,
-        Err(source) => return Err(Unwell::Silent { url, source: reqwest::Error::without_url(source) }),
+        Err(source) => {
+            return Err(Unwell::Silent {
+                url,
+                source: reqwest::Error::without_url(source),
+            });
+        }
     };
     if is_well && answer.status == "UP" {
         return Ok(answer.status);
@@ -165,8 +173,14 @@ mod tests {
             let expected = expected.map(str::to_owned).map_err(str::to_owned);
             assert_eq!(asked(code, body).await, expected, "{body}");
         }
-        let silent = Err("URL/actuator/health/readiness does not answer as a coordinator does".to_owned());
-        for (code, body) in [(200, "<html>"), (404, r#"{"status":"UP"}"#), (500, ""), (200, "{}")] {
+        let silent =
+            Err("URL/actuator/health/readiness does not answer as a coordinator does".to_owned());
+        for (code, body) in [
+            (200, "<html>"),
+            (404, r#"{"status":"UP"}"#),
+            (500, ""),
+            (200, "{}"),
+        ] {
             assert_eq!(asked(code, body).await, silent, "{code} {body}");
         }
     }

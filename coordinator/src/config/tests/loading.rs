@@ -487,7 +487,10 @@ fn at_all_interfaces_a_node_is_where_its_peers_say() {
     ];
     let told = |env: &[(&str, &str)], set: &[&str]| {
         let node = load("", env, set).unwrap().config.node;
-        (node.public_http().to_string(), node.public_grpc().to_string())
+        (
+            node.public_http().to_string(),
+            node.public_grpc().to_string(),
+        )
     };
     let own = |http: &str, grpc: &str| (http.to_owned(), grpc.to_owned());
     let of_peers = [&all[..], &[peers]].concat();
