@@ -21,10 +21,12 @@ down() {
 trap down EXIT
 
 step "docker run, as in the guide"
-"$PODMAN" run --detach --name libra-of-guide -e LIBRA_SESSION_MODE=ISOLATED whereq/libra:1.0.0 >/dev/null
+"$PODMAN" run --detach --name libra-of-guide -e LIBRA_SESSION_MODE=ISOLATED whereq/libra:1.0.0 \
+  >"$log" 2>&1 || { cat "$log"; fail "the guide's command"; }
 "$PYTHON" "$HERE/guide.py" "$PODMAN" libra-of-guide
 
 step "compose up"
 "${compose[@]}" up --detach >"$log" 2>&1 || { cat "$log"; fail "compose does not come up"; }
+# Names as podman-compose makes them.
 "$PYTHON" "$HERE/loses_nothing.py" "$PODMAN" \
   libra_libra-1_1=http://127.0.0.1:8080 libra_libra-2_1=http://127.0.0.1:8081 libra_libra-3_1=http://127.0.0.1:8082

@@ -27,4 +27,4 @@ step "whereq/libra:1.0.0"
 "${build[@]}" "${libra[@]}" -f "$DEPLOY/Dockerfile" -t whereq/libra:1.0.0 "$root"
 step "whereq/libra-spark:4.3.0"
 "${build[@]}" -f "$DEPLOY/spark/Dockerfile" -t whereq/libra-spark:4.3.0 "$root"
-"$PODMAN" images --filter reference='*whereq*' --format '{{.Repository}}:{{.Tag}} {{.Size}}'
+"$PODMAN" images --filter reference='whereq/*' --format '{{.Repository}}:{{.Tag}} {{.Size}}'

@@ -127,8 +127,14 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(20);
 
+    /// As the command's start does for all of its parts.
+    fn with_cryptography() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+
     /// A coordinator that answers every health question in one way.
     async fn answering(code: u16, body: &'static str) -> String {
+        with_cryptography();
         let code = StatusCode::from_u16(code).unwrap();
         let routes = ["", "/readiness", "/liveness"].map(|path| format!("/actuator/health{path}"));
         let router = routes.iter().fold(Router::new(), |router, path| {
@@ -200,6 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn silence_ends_in_time() {
+        with_cryptography();
         // Connections are taken up by the kernel, and nobody answers.
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
