@@ -16,6 +16,7 @@ use thiserror::Error;
 use super::FAILED;
 use super::arguments::{HealthArguments, Probe};
 use super::report::Failure;
+use super::rest;
 
 /// An answer of the actuator's health endpoints.
 #[derive(Debug, Deserialize)]
@@ -75,10 +76,7 @@ async fn ask(url: &str, probe: Probe, limit: Duration) -> Result<String, Unwell>
     let url = format!("{}/actuator/health{path}", url.trim_end_matches('/'));
     let asked = async {
         // A proxy of the environment knows nothing of this machine's coordinator.
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(limit)
-            .build()?;
+        let http = rest::client(&url).no_proxy().timeout(limit).build()?;
         let answer = http.get(&url).send().await?;
         // Any other code is not the actuator's, and its body is not either.
         let answer = match answer.status() {

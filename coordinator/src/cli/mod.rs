@@ -14,6 +14,7 @@
 mod arguments;
 mod health;
 mod report;
+mod rest;
 mod serve;
 mod shutdown;
 mod sql;
