@@ -44,7 +44,7 @@ fn the_command_tells_its_version_and_what_it_can_do() -> Result<()> {
     );
     let help = libra(&["--help"])?;
     assert!(help.status.success(), "{}", said(&help));
-    for command in ["serve", "dev"] {
+    for command in ["serve", "dev", "health"] {
         assert!(said(&help).contains(command), "{}", said(&help));
     }
     Ok(())
@@ -101,6 +101,52 @@ async fn a_safety_that_is_off_is_told_and_one_that_is_none_is_refused() -> Resul
         warned.contains("WARN") && warned.contains("slot-referee,epoch-check"),
         "{warned}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_configuration_can_be_checked_without_a_start() -> Result<()> {
+    let good = libra(&["serve", "--check", "--set", "libra.session.mode=ISOLATED"])?;
+    assert_eq!(good.status.code(), Some(0), "{}", said(&good));
+    assert!(said(&good).contains("nothing is wrong"), "{}", said(&good));
+    let bad = libra(&["serve", "--check", "--set", "libra.session.mode=BOTH"])?;
+    assert_eq!(bad.status.code(), Some(2), "{}", said(&bad));
+    assert!(said(&bad).contains("libra.session.mode"), "{}", said(&bad));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_health_command_says_what_the_actuator_says() -> Result<()> {
+    let coordinator = without_spark().await?;
+    let url = coordinator.api.base();
+    let ask = |probe: &str| libra(&["health", "--url", url, "--probe", probe]);
+    for probe in ["liveness", "readiness"] {
+        let output = ask(probe)?;
+        assert_eq!(output.status.code(), Some(0), "{probe}: {}", said(&output));
+        assert_eq!(said(&output), "UP\n", "{probe}");
+    }
+    let output = ask("whole")?;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("spark DOWN"), "{}", said(&output));
+    // As in a container without certificates, which plain HTTP does not need.
+    for command in [&["health"][..], &["top"], &["sql", "-e", ""]] {
+        let output = Command::new(libra_binary()?)
+            .args(command)
+            .env("LIBRA_URL", url)
+            .env("SSL_CERT_FILE", "no-such-file")
+            .env("SSL_CERT_DIR", "no-such-folder")
+            .output()?;
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{command:?}: {}",
+            said(&output)
+        );
+    }
+    let nowhere = format!("http://127.0.0.1:{}", free_port()?);
+    let output = libra(&["health", "--url", &nowhere])?;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains(&nowhere), "{}", said(&output));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use super::admin::AdminArguments;
 use super::sql::Format;
@@ -27,6 +27,8 @@ pub(super) enum Command {
     Sql(SqlArguments),
     /// Shows pools, sessions and running statements, live; q ends it.
     Top(TopArguments),
+    /// Asks a coordinator how it is: exit code 0 if it is well, 1 if not; for health checks.
+    Health(HealthArguments),
     /// Operates a cluster: nodes, sessions, statements, pools, events, backup, doctor.
     Admin(Box<AdminArguments>),
     /// Prints completions of this command for a shell.
@@ -79,6 +81,10 @@ pub(super) enum LogFormat {
 pub(super) struct ServeArguments {
     #[command(flatten)]
     pub(super) config: ConfigArguments,
+    /// Only reads the configuration and says what is wrong with it: exit code 0 if nothing is, 2
+    /// otherwise.
+    #[arg(long)]
+    pub(super) check: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -157,6 +163,29 @@ pub(super) struct TopArguments {
     /// Seconds between two pictures.
     #[arg(long, value_name = "SECONDS", default_value = "1")]
     pub(super) every: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HealthArguments {
+    /// What is asked.
+    #[arg(long, value_enum, default_value = "readiness")]
+    pub(super) probe: Probe,
+    /// The coordinator.
+    #[arg(long, env = "LIBRA_URL", default_value = "http://127.0.0.1:8080")]
+    pub(super) url: String,
+    /// How long the answer may take.
+    #[arg(long, value_name = "SECONDS", default_value = "4", value_parser = value_parser!(u64).range(1..=60))]
+    pub(super) timeout_seconds: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Probe {
+    /// Whether the process works at all; no reason to end it as long as it does.
+    Liveness,
+    /// Whether requests should come to this node: it is in its cluster, which has a leader.
+    Readiness,
+    /// Whether Spark, the disk and the cluster are as they should be, as far as this node sees.
+    Whole,
 }
 
 /// No more are of use on one machine.

@@ -3,7 +3,7 @@
 //! | Exit code | Meaning |
 //! |---|---|
 //! | 0 | done, or stopped as asked |
-//! | 1 | it failed while running |
+//! | 1 | it failed while running; `libra health`: the coordinator is not well |
 //! | 2 | wrong arguments or configuration |
 //! | 3, 4 | of `libra admin`: nobody could be asked; no answer in time |
 //! | 130 | `libra sql` was interrupted |
@@ -15,7 +15,9 @@
 mod admin;
 mod arguments;
 mod completions;
+mod health;
 mod report;
+mod rest;
 mod serve;
 mod shutdown;
 mod sql;
@@ -69,6 +71,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Top(arguments) => Box::pin(top::top(arguments)).await,
         Command::Admin(arguments) => Box::pin(admin::admin(*arguments)).await,
         Command::Completions(arguments) => completions::completions(arguments.shell),
+        Command::Health(arguments) => Box::pin(health::health(arguments)).await,
     }
 }
 

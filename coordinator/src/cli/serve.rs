@@ -2,7 +2,7 @@
 
 use super::arguments::{DevArguments, ServeArguments};
 use super::report::Failure;
-use super::{FAILED, USAGE, shutdown};
+use super::{FAILED, USAGE, shutdown, tell};
 use crate::config::Config;
 use crate::dev::{self, DevError, DevOptions, Environment};
 use crate::run::{RunError, run};
@@ -14,6 +14,14 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let off = libra_proto::safety::from_environment().map_err(|e| Failure::new(USAGE, &e))?;
     let options = arguments.config.load_options();
     let loaded = Config::load(options).map_err(|e| Failure::new(USAGE, &e))?;
+    if arguments.check {
+        for warning in &loaded.warnings {
+            tell(&format!("libra: {warning}"));
+        }
+        let file = loaded.file.map(|file| format!("{}: ", file.display()));
+        tell(&format!("{}nothing is wrong", file.unwrap_or_default()));
+        return Ok(());
+    }
     let telemetry = telemetry::init(&loaded.config).map_err(|e| Failure::new(USAGE, &e))?;
     #[cfg(feature = "safety-switches")]
     warn_of(&off);

@@ -92,7 +92,7 @@ pub static KEYS: &[Key] = &[
     ),
     unset(
         "libra.node.advertise-http",
-        "Where others reach REST, if not at `http`",
+        "Where others reach REST, if not at `http`; at 0.0.0.0 its host among the peers, if there",
         |c, v| put(&mut c.node.advertise_http, read(v).map(Some)),
     ),
     one(
@@ -103,7 +103,7 @@ pub static KEYS: &[Key] = &[
     ),
     unset(
         "libra.node.advertise-grpc",
-        "Where others reach gRPC, if not at `grpc`",
+        "Where others reach gRPC, if not at `grpc`; at 0.0.0.0 its entry among the peers, if there",
         |c, v| put(&mut c.node.advertise_grpc, read(v).map(Some)),
     ),
     one(

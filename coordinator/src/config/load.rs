@@ -190,6 +190,7 @@ fn finish(binder: &mut Binder, base: &Path) {
     if !binder.mistakes.is_empty() {
         return;
     }
+    binder.config.advertise_as_peer();
     if let Some(file) = binder.config.spark.allocation_file.clone() {
         match allocation::read_file(&file) {
             Ok(pools) => binder.config.pools = pools,

@@ -208,6 +208,23 @@ impl Node {
 }
 
 impl Config {
+    /// A node that listens on all interfaces tells the others the host that they are configured
+    /// with, unless it was told what to tell them.
+    pub(super) fn advertise_as_peer(&mut self) {
+        let node = &mut self.node;
+        let Some(peer) = self.cluster.peers.get(&node.id) else {
+            return;
+        };
+        if node.grpc.is_any_host() && node.advertise_grpc.is_none() {
+            node.advertise_grpc = Some(peer.clone());
+        }
+        // Which free port it takes is not known yet.
+        let is_known = node.http.port() != 0;
+        if node.http.is_any_host() && node.advertise_http.is_none() && is_known {
+            node.advertise_http = Some(Address::new(peer.host(), node.http.port()));
+        }
+    }
+
     /// Every field empty: what the table's defaults are bound to.
     pub(super) fn blank() -> Self {
         Self {

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::super::rest;
 use super::error::SqlError;
 
 /// How long a broken connection, or a cluster without a leader, is waited out.
@@ -72,7 +73,7 @@ pub(super) struct Column {
 impl Client {
     /// For the coordinator at `url`.
     pub(super) fn new(url: &str, user: Option<String>) -> Result<Self, SqlError> {
-        let http = reqwest::Client::builder()
+        let http = rest::client(url)
             .connect_timeout(CONNECT_LIMIT)
             .read_timeout(READ_LIMIT)
             .build()

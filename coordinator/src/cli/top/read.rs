@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use super::super::rest;
 use super::screen::{Cluster, Picture, Pools, Sessions, Statements};
 
 /// How long one answer may take.
@@ -42,7 +43,7 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(url: &str) -> Result<Self, ReadError> {
         let base = url.trim_end_matches('/').to_owned();
-        let http = reqwest::Client::builder().timeout(LIMIT).build();
+        let http = rest::client(url).timeout(LIMIT).build();
         match http {
             Ok(http) => Ok(Self { http, base }),
             Err(source) => Err(ReadError { url: base, source }),

@@ -476,3 +476,29 @@ proptest! {
         let _ = load("", &[], &[&set]);
     }
 }
+
+#[test]
+fn at_all_interfaces_a_node_is_where_its_peers_say() {
+    let peers = ("LIBRA_CLUSTER_PEERS", r#"{"1":"a:9090","2":"b:9091"}"#);
+    let all = [
+        ("LIBRA_NODE_ID", "2"),
+        ("LIBRA_NODE_HTTP", "0.0.0.0:8080"),
+        ("LIBRA_NODE_GRPC", "[::]:9090"),
+    ];
+    let told = |env: &[(&str, &str)], set: &[&str]| {
+        let node = load("", env, set).unwrap().config.node;
+        (
+            node.public_http().to_string(),
+            node.public_grpc().to_string(),
+        )
+    };
+    let own = |http: &str, grpc: &str| (http.to_owned(), grpc.to_owned());
+    let of_peers = [&all[..], &[peers]].concat();
+    assert_eq!(told(&of_peers, &[]), own("b:8080", "b:9091"));
+    // What is said goes first, and so does an interface of its own.
+    let said = ["libra.node.advertise-http=c:1", "libra.node.grpc=d:9091"];
+    assert_eq!(told(&of_peers, &said), own("c:1", "d:9091"));
+    let any_port = ["libra.node.http=0.0.0.0:0"];
+    assert_eq!(told(&of_peers, &any_port), own("0.0.0.0:0", "b:9091"));
+    assert_eq!(told(&all, &[]), own("0.0.0.0:8080", "[::]:9090"));
+}
