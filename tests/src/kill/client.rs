@@ -3,16 +3,13 @@
 //! **Invariant:** a work without a key is submitted once, whatever the answer; one with a key is
 //! submitted again and again until there is an answer, and sometimes once more after it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::calls::{Calls, Look};
-use super::dice::Dice;
-use super::history::Answer;
-use super::work::{Dialect, Kind, Wants, Work};
+use crate::evidence::{Answer, Dialect, Dice, Kind, Wants, Work};
 use crate::harness::State;
 
 /// Pause after a call without an answer, so that a dead coordinator is not asked in a frenzy.
@@ -26,11 +23,11 @@ const ATTEMPTS: usize = 200;
 
 /// What the clients are told of the run.
 #[derive(Debug, Clone)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     /// The coordinator is ready.
-    pub(super) up: watch::Receiver<bool>,
+    pub(crate) up: watch::Receiver<bool>,
     /// No more work is to be begun.
-    pub(super) stop: watch::Receiver<bool>,
+    pub(crate) stop: watch::Receiver<bool>,
 }
 
 impl Signals {
@@ -39,7 +36,7 @@ impl Signals {
     }
 
     /// Waits a moment, and then until the coordinator is up again.
-    pub(super) async fn recover(&mut self) {
+    pub(crate) async fn recover(&mut self) {
         sleep(PAUSE).await;
         // Neither a closed channel nor the limit is a failure: the next call shows how it stands.
         let _ = timeout(DOWN, self.up.wait_for(|up| *up)).await;
@@ -48,25 +45,25 @@ impl Signals {
 
 /// One client.
 #[derive(Debug)]
-pub(super) struct Client {
-    pub(super) calls: Calls,
-    pub(super) dice: Dice,
-    pub(super) dialect: Dialect,
-    pub(super) signals: Signals,
+pub(crate) struct Client {
+    pub(crate) calls: Calls,
+    pub(crate) dice: Dice,
+    pub(crate) dialect: Dialect,
+    pub(crate) signals: Signals,
 }
 
 impl Client {
     /// Works until it is told to stop, and then finishes what it has begun.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         while !self.signals.stopped() {
-            let work = Arc::new(Work::draw(self.dialect, &mut self.dice));
+            let work = Work::draw(self.dialect, &mut self.dice);
             if let Some(job) = self.submit(&work).await {
                 self.see_through(&work, &job).await;
             }
         }
     }
 
-    async fn submit(&mut self, work: &Arc<Work>) -> Option<String> {
+    async fn submit(&mut self, work: &Work) -> Option<String> {
         if work.key.is_none() {
             let answer = self.calls.submit(work).await;
             return self.accepted(answer).await;
@@ -119,7 +116,7 @@ impl Client {
         }
         if self.dice.once_in(6) && self.dialect == Dialect::Stub && work.key.is_some() {
             // Long after its end, the key still stands for it.
-            self.calls.submit(&Arc::new(work.clone())).await;
+            self.calls.submit(work).await;
         }
     }
 
@@ -142,7 +139,7 @@ impl Client {
 }
 
 /// Looks at the newest statements of all clients again and again, until it is told to stop.
-pub(super) async fn watch_all(calls: Calls, mut signals: Signals) {
+pub(crate) async fn watch_all(calls: Calls, mut signals: Signals) {
     while !signals.stopped() {
         if calls.look_at_all().await {
             sleep(WATCH).await;
