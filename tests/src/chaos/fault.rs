@@ -47,6 +47,8 @@ pub enum Fault {
     LowRate,
     /// The wall clock of one node jumps by ten minutes, on or back.
     ClockJump,
+    /// The wall clock of an owner jumps back while the others do not reach it; Spark does.
+    ClockCut,
     /// The disk of one node is full.
     DiskFull,
     /// Every fsync of one node takes 0.3 s, or 3 s.
@@ -120,6 +122,7 @@ impl Fault {
             Self::Delay => &[Need::PacketQueue],
             Self::LowRate => &[Need::Shaping],
             Self::ClockJump => &[Need::FakeClock],
+            Self::ClockCut => &[Need::FakeClock, Need::Network],
             Self::DiskFull => &[Need::LoopDevices],
             Self::SlowFsync | Self::FsyncError => &[Need::SystemCalls],
             Self::PowerCut | Self::PowerCutAll => &[Need::PowerCut],
@@ -130,6 +133,11 @@ impl Fault {
     /// Whether nodes need file systems of their own.
     pub(super) fn on_own_disks(self) -> bool {
         self.needs().contains(&Need::LoopDevices) || self.needs().contains(&Need::PowerCut)
+    }
+
+    /// Whether nodes need clocks of their own.
+    pub(super) fn on_own_clocks(self) -> bool {
+        self.needs().contains(&Need::FakeClock)
     }
 
     /// Error classes that statements may end with because of it.
@@ -158,6 +166,7 @@ impl Fault {
             | Self::Loss
             | Self::LowRate
             | Self::ClockJump
+            | Self::ClockCut
             | Self::DiskFull
             | Self::SlowFsync
             | Self::FsyncError
@@ -190,6 +199,7 @@ impl Fault {
             | Self::Loss
             | Self::LowRate
             | Self::ClockJump
+            | Self::ClockCut
             | Self::DiskFull
             | Self::SlowFsync
             | Self::FsyncError
@@ -230,6 +240,7 @@ impl Fault {
             | Self::Loss
             | Self::LowRate
             | Self::ClockJump
+            | Self::ClockCut
             | Self::DiskFull
             | Self::SlowFsync
             | Self::FsyncError

@@ -29,7 +29,9 @@ mod tests;
 #[cfg(test)]
 pub(crate) use tests::sample;
 pub(crate) use rates::{Least, gaps};
-pub use verdict::{Check, Class, Finding, Verdict, Violation};
+pub(crate) use reads::FIRST;
+pub(crate) use verdict::{Check, Finding};
+pub use verdict::{Class, Verdict, Violation};
 
 use std::collections::BTreeMap;
 

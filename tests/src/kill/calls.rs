@@ -215,6 +215,17 @@ impl Calls {
         all
     }
 
+    /// Notes that a result was not to be had.
+    pub(crate) fn cannot_be_read(&self, job: &str) {
+        let reading = Reading {
+            job: job.to_owned(),
+            form: "any".to_owned(),
+            hash: 0,
+            wrong: Some("cannot be read".to_owned()),
+        };
+        self.book.note(|history| history.readings.push(reading));
+    }
+
     /// The statement in an answer; what is neither one nor a 503 is noted as odd.
     fn understood(&self, reply: &Reply) -> Option<Statement> {
         let found = statement(reply);

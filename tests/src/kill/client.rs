@@ -3,7 +3,7 @@
 //! **Invariant:** a work without a key is submitted once, whatever the answer; one with a key is
 //! submitted again and again until there is an answer, and sometimes once more after it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -20,6 +20,9 @@ const DOWN: Duration = Duration::from_secs(5);
 const WATCH: Duration = Duration::from_millis(150);
 /// How many times a work with a key is submitted before it is left unknown.
 const ATTEMPTS: usize = 200;
+/// How long a client asks for one thing before it leaves it at that: what is not there by then is
+/// for the verdict to tell.
+const ASKED_FOR: Duration = Duration::from_secs(60);
 
 /// What the clients are told of the run.
 #[derive(Debug, Clone)]
@@ -31,7 +34,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    fn stopped(&self) -> bool {
+    pub(crate) fn stopped(&self) -> bool {
         *self.stop.borrow()
     }
 
@@ -104,7 +107,8 @@ impl Client {
     async fn see_through(&mut self, work: &Work, job: &str) {
         if work.kind == Kind::Cancelled {
             sleep(Duration::from_millis(self.dice.below(700))).await;
-            while !self.calls.cancel(job).await {
+            let deadline = Instant::now() + ASKED_FOR;
+            while !self.calls.cancel(job).await && Instant::now() < deadline {
                 self.signals.recover().await;
             }
         }
@@ -121,7 +125,8 @@ impl Client {
     }
 
     async fn follow(&mut self, job: &str) -> Option<State> {
-        loop {
+        let deadline = Instant::now() + ASKED_FOR;
+        while Instant::now() < deadline {
             match self.calls.look(job, 1).await {
                 Look::Found(statement) if statement.state.ended() => return Some(statement.state),
                 Look::Found(_) => {}
@@ -129,10 +134,16 @@ impl Client {
                 Look::Nothing => self.signals.recover().await,
             }
         }
+        None
     }
 
     async fn read(&mut self, job: &str, wants: &Wants) {
+        let deadline = Instant::now() + ASKED_FOR;
         while !self.calls.read(job, Some(wants)).await {
+            if Instant::now() > deadline {
+                self.calls.cannot_be_read(job);
+                return;
+            }
             self.signals.recover().await;
         }
     }

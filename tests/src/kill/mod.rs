@@ -28,6 +28,7 @@ mod run;
 pub(crate) mod targets;
 
 pub use crate::checkers::{Class, Verdict, Violation};
+pub(crate) use load::in_flight;
 pub use load::{Load, Setup};
 pub use once::{Once, Tally};
 pub use plan::{Cause, POINTS};

@@ -37,7 +37,7 @@ impl Ground {
         options: &Options,
         hosts: Option<Hosts>,
     ) -> Result<Self> {
-        let clocks = (fault == Fault::ClockJump).then(tempfile::tempdir);
+        let clocks = fault.on_own_clocks().then(tempfile::tempdir);
         let no_fsync = options.no_fsync.then(|| "eatmydata".to_owned());
         let off = options.safety_off.iter();
         Ok(Self {

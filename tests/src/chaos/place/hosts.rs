@@ -66,13 +66,18 @@ impl Hosts {
         Ok(Self::default())
     }
 
+    /// The bridge is there already; namespaces of nodes may be.
+    pub(in super::super) fn reopened() -> Self {
+        Self::default()
+    }
+
     /// Makes the namespace of a node, if it is not there, and says how to run in it.
     ///
     /// # Errors
     /// When a tool fails, or ids are too high.
     pub(in super::super) async fn seat(&mut self, id: u64) -> Result<Seat> {
         let host = host(id)?;
-        if self.made.insert(id) {
+        if self.made.insert(id) && !Path::new("/run/netns").join(name(id)).exists() {
             let (space, port, own) = (name(id), format!("p{id}"), format!("{host}/24"));
             run(&["ip", "netns", "add", &space]).await?;
             let link = ["ip", "link", "add", &port, "type", "veth", "peer", "name"];
