@@ -75,9 +75,13 @@ async fn look(
             node: id,
             index: 0,
             hash: 0,
-            answered: last_requests(api, &rig.sessions).await,
+            answered: 0,
             same_statements,
         });
+    }
+    // They change what is there, so they come behind what is compared.
+    for last in &mut evidence.nodes {
+        last.answered = last_requests(rig.cluster.api(last.node)?, &rig.sessions).await;
     }
     let whole = whole(api, rig, referee.dialect()).await;
     evidence.slots_whole = Some(whole.map_err(|error| format!("{error:#}")));
