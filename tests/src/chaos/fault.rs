@@ -183,9 +183,12 @@ impl Fault {
         match self {
             Self::OwnerKill => (From::Fault, Whose::Victims),
             Self::LeaderKill | Self::FollowerKill => (From::Fault, Whose::Others),
-            Self::MajorityKill | Self::AllKill | Self::PowerCutAll | Self::SparkKill => {
-                (From::Return, Whose::All)
-            }
+            // Two faults at a time may leave no majority.
+            Self::MajorityKill
+            | Self::AllKill
+            | Self::PowerCutAll
+            | Self::SparkKill
+            | Self::Mixed => (From::Return, Whose::All),
             Self::OwnerStop
             | Self::LeaderStop
             | Self::RollingRestart
@@ -205,8 +208,7 @@ impl Fault {
             | Self::FsyncError
             | Self::PowerCut
             | Self::Membership
-            | Self::Pools
-            | Self::Mixed => (From::Fault, Whose::All),
+            | Self::Pools => (From::Fault, Whose::All),
         }
     }
 

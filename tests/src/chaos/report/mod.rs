@@ -22,9 +22,9 @@ use crate::evidence::{Evidence, Injection, Micros, Outcome};
 pub(super) use machine::Machine;
 
 /// Below these a run says nothing.
-const LEAST_SERVED: usize = 30;
-const LEAST_ACKNOWLEDGED: usize = 40;
-const LEAST_CALLS_PER_SECOND: usize = 20;
+const LEAST_SERVED: usize = 20;
+const LEAST_ACKNOWLEDGED: usize = 25;
+const LEAST_CALLS_PER_SECOND: usize = 15;
 
 /// Times, in ms.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
