@@ -8,10 +8,12 @@
 //! - [`peer`]: what coordinators of one cluster say to each other beside Raft.
 //! - [`admin`]: what an operator asks of a cluster.
 //! - [`types`]: ids, legal state transitions, Libra's own error classes.
+//! - [`safety`]: test-only switches that take one safety off each.
 //!
 //! **Invariant:** this crate depends on no other Libra crate and on no runtime: it opens no
 //! socket, reads no clock and draws no random number.
 
+pub mod safety;
 pub mod types;
 
 /// Spark Connect, package `spark.connect`: generated.

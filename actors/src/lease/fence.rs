@@ -2,11 +2,14 @@
 //!
 //! **Invariant:** nothing passes while the lease is over; and once it was over nothing passes until
 //! the epoch has been confirmed linearizably in the spell that is held then.
+//!
+//! Switch [`Safety::EpochCheck`]: off, the epoch counts as confirmed, whose ever it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use libra_proto::safety::{self, Safety};
 use libra_proto::types::{Epoch, SessionId};
 use tokio::time::sleep;
 
@@ -61,7 +64,7 @@ impl Fence {
     pub(crate) fn is_open(&self) -> bool {
         let confirmed = self.0.confirmed.load(Ordering::Acquire);
         let spell = self.0.lease.spell();
-        spell.is_some_and(|spell| spell.0 == confirmed)
+        spell.is_some_and(|spell| spell.0 == confirmed || safety::off(Safety::EpochCheck))
     }
 
     /// Waits until one may act, or it is known that one may not any more.
@@ -82,6 +85,9 @@ impl Fence {
 
     /// Asks linearizably whose the session is; `None` when that cannot be known in time.
     pub(crate) async fn confirm(&self) -> Option<Owner> {
+        if safety::off(Safety::EpochCheck) {
+            return Some(Owner::This);
+        }
         let inner = &self.0;
         let ours = inner
             .registry

@@ -1,9 +1,12 @@
 //! The lease of this node, shared by all that act under it.
+//!
+//! Switch [`Safety::MonotonicLease`]: off, it is counted by the wall clock.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use libra_proto::safety::{self, Safety};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -55,7 +58,7 @@ impl Lease {
     pub fn spell(&self) -> Option<Spell> {
         match &self.0 {
             Kind::Perpetual => Some(Spell(1)),
-            Kind::Renewed(inner) => inner.lock().spell(inner.began.elapsed()),
+            Kind::Renewed(inner) => inner.lock().spell(inner.now()),
         }
     }
 
@@ -80,8 +83,9 @@ impl Lease {
     /// Its renewal, sent at `sent`, was answered.
     pub fn renewed(&self, sent: Instant) {
         if let Kind::Renewed(inner) = &self.0 {
-            let sent = sent.saturating_duration_since(inner.began);
-            inner.lock().renewed(sent, inner.began.elapsed());
+            let now = inner.now();
+            let sent = now.saturating_sub(sent.elapsed());
+            inner.lock().renewed(sent, now);
             inner.renewals.send_replace(());
         }
     }
@@ -95,7 +99,23 @@ impl Lease {
 }
 
 impl Inner {
+    /// The time by which the lease is counted.
+    fn now(&self) -> Duration {
+        if safety::off(Safety::MonotonicLease) {
+            wall_clock()
+        } else {
+            self.began.elapsed()
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, OwnerLease> {
         self.owner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Since the Unix epoch, by this node's wall clock.
+fn wall_clock() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libra_proto::registry::StatementRecord;
+use libra_proto::safety::{self, Safety};
 use libra_proto::types::{Epoch, ErrorClass, JobId, NodeId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
 
 use crate::failpoint;
 use crate::lease::{Fence, Lease, Owner};
@@ -252,13 +254,18 @@ impl Runner {
         }
     }
 
-    /// Sends the operation.
+    /// Sends the operation, under the id that the registry has.
+    ///
+    /// Switch [`Safety::OperationIdFirst`]: off, under an id of the moment.
     async fn execute(&self) -> Sent {
         failpoint::hit("committed-not-sent");
         let statement = &self.statement;
+        let of_the_moment =
+            safety::off(Safety::OperationIdFirst).then(|| Uuid::new_v4().to_string());
+        let operation = of_the_moment.as_ref().unwrap_or(&statement.operation_id);
         let sent = self
             .spark
-            .execute(&statement.operation_id, &statement.code, &statement.pool)
+            .execute(operation, &statement.code, &statement.pool)
             .await;
         failpoint::hit("sent-not-answered");
         sent

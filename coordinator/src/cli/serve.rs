@@ -10,15 +10,28 @@ use crate::telemetry;
 
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let shutdown = shutdown::requested().map_err(|e| Failure::new(FAILED, &e))?;
+    #[cfg(feature = "safety-switches")]
+    let off = libra_proto::safety::from_environment().map_err(|e| Failure::new(USAGE, &e))?;
     let options = arguments.config.load_options();
     let loaded = Config::load(options).map_err(|e| Failure::new(USAGE, &e))?;
     telemetry::init(&loaded.config.log);
+    #[cfg(feature = "safety-switches")]
+    warn_of(&off);
     match &loaded.file {
         Some(file) => tracing::info!(file = %file.display(), "configuration read"),
         None => tracing::info!("no configuration file, defaults apply"),
     }
     let running = run(loaded.config, loaded.warnings, shutdown);
     running.await.map_err(|e| Failure::new(run_code(&e), &e))
+}
+
+/// Says which safeties a test has taken off.
+#[cfg(feature = "safety-switches")]
+fn warn_of(off: &[libra_proto::safety::Safety]) {
+    if !off.is_empty() {
+        let names: Vec<_> = off.iter().map(|safety| safety.name()).collect();
+        tracing::warn!(off = names.join(","), "safeties are off, for a test");
+    }
 }
 
 pub(super) async fn dev(arguments: DevArguments) -> Result<(), Failure> {

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use libra_proto::safety::{self, Safety};
 use openraft::ReadPolicy;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{LinearizableReadError, RaftError};
@@ -17,6 +18,7 @@ use super::{Attempt, Handle, Inner, pause};
 use crate::error::ReadError;
 use crate::network::forward;
 use crate::network::peers::Peers;
+use crate::registry::Registry;
 use crate::type_config::MetricsReceiver;
 
 /// Callers that may wait for the next request; more wait for a place.
@@ -118,12 +120,28 @@ impl Handle {
     /// Returns once the registry here has everything that was committed before the call, and the
     /// index that it has reached at least. A follower asks the leader.
     ///
+    /// Switch [`Safety::ReadIndex`]: off, it returns at once, whatever is missing here.
+    ///
     /// # Errors
     /// See [`ReadError`]: never an old state as a new one.
     ///
     /// # Cancel safety
     /// Nothing happens when the future is dropped.
     pub async fn read_index(&self) -> Result<u64, ReadError> {
+        if safety::off(Safety::ReadIndex) {
+            return Ok(self.view(Registry::applied_index));
+        }
+        self.quorum_round().await
+    }
+
+    /// As [`Handle::read_index`], for whoever needs that a quorum has answered during the call.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    ///
+    /// # Cancel safety
+    /// Nothing happens when the future is dropped.
+    pub async fn quorum_round(&self) -> Result<u64, ReadError> {
         let inner = &*self.inner;
         let limit = inner.limit;
         let deadline = Instant::now() + limit;

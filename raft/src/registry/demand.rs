@@ -1,6 +1,7 @@
 //! Slots: how many are taken, who may have the next one, and what waits.
 
 use libra_proto::registry::{PoolRecord, StatementRecord, StatementState};
+use libra_proto::safety::{self, Safety};
 use libra_proto::types::{EndpointDemand, JobId, Place, PoolDemand, SessionId, Stand, Standing};
 
 use super::indexes::Lane;
@@ -102,10 +103,15 @@ impl Registry {
     }
 
     /// Whether a slot is free for a statement of that pool on that endpoint.
+    ///
+    /// Switch [`Safety::SlotReferee`]: off, there always is one.
     pub(super) fn has_room(&self, endpoint: &str, pool: &str) -> bool {
         let Some(limits) = self.records.pools.get(pool) else {
             return false;
         };
+        if safety::off(Safety::SlotReferee) {
+            return true;
+        }
         let Some(endpoint) = self.index.endpoints.get(endpoint) else {
             return self.slots() > 0;
         };

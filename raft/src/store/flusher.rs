@@ -2,11 +2,15 @@
 //!
 //! **Invariant:** nobody is told that a write is durable before the sync that began after it has
 //! returned; and a sync that failed is never tried again.
+//!
+//! Switch [`Safety::SyncBeforeAck`]: off, nothing is synced before the waiters are told, and the
+//! marker, which says what is durable, hears nothing.
 
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use libra_proto::safety::{self, Safety};
 use tokio::sync::{mpsc, oneshot};
 
 use super::backing::Backing;
@@ -95,14 +99,17 @@ impl Worker {
         let mut group = Vec::new();
         // Blocks for the first waiter, takes all others that are there.
         while waiting.blocking_recv_many(&mut group, QUEUE) > 0 {
-            self.stats.count_sync();
-            if let Err(source) = self.backing.sync() {
-                self.give_up(FatalError::Sync { source }, group.drain(..));
-                return;
+            let is_synced = !safety::off(Safety::SyncBeforeAck);
+            if is_synced {
+                self.stats.count_sync();
+                if let Err(source) = self.backing.sync() {
+                    self.give_up(FatalError::Sync { source }, group.drain(..));
+                    return;
+                }
             }
             let mut waiters = group.drain(..);
             while let Some(waiter) = waiters.next() {
-                if let Err(source) = self.answer(waiter) {
+                if let Err(source) = self.answer(waiter, is_synced) {
                     self.give_up(FatalError::Marker { source }, waiters);
                     return;
                 }
@@ -110,15 +117,19 @@ impl Worker {
         }
     }
 
-    /// Tells one waiter, in order of arrival, that its write is durable.
-    fn answer(&self, waiter: Waiter) -> io::Result<()> {
+    /// Tells one waiter, in order of arrival, that its write is durable; the marker too, if it is.
+    fn answer(&self, waiter: Waiter, is_synced: bool) -> io::Result<()> {
         match waiter {
             Waiter::Append { next, flushed } => {
-                self.marker.note_durable(next);
+                if is_synced {
+                    self.marker.note_durable(next);
+                }
                 flushed.io_completed(Ok(()));
             }
             Waiter::Vote { vote, done } => {
-                self.marker.set_vote(&vote)?;
+                if is_synced {
+                    self.marker.set_vote(&vote)?;
+                }
                 // Whoever left does not want to know.
                 let _ = done.send(Ok(()));
             }

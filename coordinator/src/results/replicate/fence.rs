@@ -2,10 +2,13 @@
 //!
 //! **Invariant:** an epoch that was seen here is never followed by an older one. What is remembered
 //! is bounded; beyond it, and after a restart, the files of newer epochs still say it.
+//!
+//! Switch [`Safety::EpochCheck`]: off, writers of older epochs are let in.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use libra_proto::safety::{self, Safety};
 use libra_proto::types::{Epoch, JobId};
 
 /// Statements remembered: more than can run at once.
@@ -27,13 +30,14 @@ impl Fence {
         if newest.len() > MOST {
             newest.pop_first();
         }
-        raised
+        raised || safety::off(Safety::EpochCheck)
     }
 
     /// Whether no newer epoch was seen.
     pub(crate) fn lets(&self, job: JobId, epoch: Epoch) -> bool {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.get(&job).is_none_or(|seen| *seen <= epoch)
+        let is_newest = newest.get(&job).is_none_or(|seen| *seen <= epoch);
+        is_newest || safety::off(Safety::EpochCheck)
     }
 
     pub(crate) fn forget(&self, job: JobId) {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use libra_proto::peer::{AppendCopy, FileId};
+use libra_proto::safety::{self, Safety};
 use libra_proto::types::{Epoch, JobId};
 use thiserror::Error;
 
@@ -96,11 +97,14 @@ impl ResultStore {
     }
 
     /// Keeps writers of older epochs out.
+    ///
+    /// Switch [`Safety::EpochCheck`]: off, it lets them in.
     async fn supersede(&self, job: JobId, epoch: Epoch) -> Result<(), ReceiveError> {
         let stored = self.epochs(job).await;
         let stored = stored.map_err(|error| broken_off(job, &error))?;
-        let newest = stored.into_iter().max();
-        if newest.is_some_and(|newest| newest > epoch) || !self.fence().raise(job, epoch) {
+        let newer = stored.into_iter().any(|stored| stored > epoch);
+        let newer = newer && !safety::off(Safety::EpochCheck);
+        if newer || !self.fence().raise(job, epoch) {
             return Err(ReceiveError::Superseded { job, epoch });
         }
         Ok(())
