@@ -3,6 +3,9 @@
 //! **Invariant:** nothing here is part of the product; the product never depends on it.
 
 pub mod bench;
+pub mod chaos;
+mod checkers;
+mod evidence;
 pub mod fuzz;
 pub mod harness;
 pub mod kill;

@@ -3,6 +3,7 @@
 //! **Invariant:** the binary is the one beside the test's own executable, never one that happens
 //! to be on the path. Ports and data directory stay the same over kills and restarts.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -61,6 +62,28 @@ pub struct LibraBuilder {
     /// How it is called in messages; `libra` if empty.
     name: String,
     grpc: Option<u16>,
+    seat: Seat,
+}
+
+/// Where a coordinator runs, if not simply here.
+#[derive(Debug, Clone, Default)]
+pub struct Seat {
+    /// The address that it listens at; 127.0.0.1 if none.
+    pub host: Option<IpAddr>,
+    /// What the command line begins with: a program that becomes the coordinator, and its arguments.
+    pub prefix: Vec<String>,
+    /// The directory below which its data is; one of its own if none.
+    pub home: Option<PathBuf>,
+    /// Environment variables.
+    pub env: Vec<(String, String)>,
+    /// Whether the end of its log is not printed when it is dropped.
+    pub quiet: bool,
+}
+
+impl Seat {
+    pub(super) fn host(&self) -> IpAddr {
+        self.host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
 }
 
 impl LibraBuilder {
@@ -75,6 +98,14 @@ impl LibraBuilder {
     #[must_use]
     pub fn grpc(mut self, port: u16) -> Self {
         self.grpc = Some(port);
+        self
+    }
+
+    /// Runs it there.
+    #[must_use]
+    pub fn seat(mut self, seat: Seat) -> Self {
+        self.env.extend(seat.env.iter().cloned());
+        self.seat = seat;
         self
     }
 
@@ -97,6 +128,10 @@ impl LibraBuilder {
     pub fn file(mut self, yaml: &str) -> Self {
         self.file = Some(yaml.to_owned());
         self
+    }
+
+    fn at(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.seat.host(), port)
     }
 
     /// Starts it and waits until it is ready.
@@ -122,7 +157,7 @@ impl LibraBuilder {
         let grpc = self.grpc.map_or_else(free_port, Ok)?;
         Ok(Libra {
             process: None,
-            api: Api::new(&format!("http://127.0.0.1:{http}"))?,
+            api: Api::new(&format!("http://{}", self.at(http)))?,
             http,
             grpc,
             builder: self,
@@ -277,7 +312,8 @@ impl Libra {
     /// Its data directory.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
-        self.dir.path().join("data")
+        let home = self.builder.seat.home.as_deref();
+        home.unwrap_or(self.dir.path()).join("data")
     }
 
     /// All that it has printed since it was first started.
@@ -289,12 +325,20 @@ impl Libra {
     }
 
     fn command(&self) -> Result<Command> {
-        let mut command = Command::new(libra_binary()?);
+        let mut words = self.builder.seat.prefix.iter();
+        let mut command = match words.next() {
+            Some(program) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(libra_binary()?);
+                command
+            }
+            None => Command::new(libra_binary()?),
+        };
         command.current_dir(self.dir.path()).arg("serve");
         let own = [
             ("libra.node.data-dir", self.data_dir().display().to_string()),
-            ("libra.node.http", format!("127.0.0.1:{}", self.http)),
-            ("libra.node.grpc", format!("127.0.0.1:{}", self.grpc)),
+            ("libra.node.http", self.builder.at(self.http).to_string()),
+            ("libra.node.grpc", self.builder.at(self.grpc).to_string()),
         ];
         let given = self
             .builder
@@ -306,7 +350,7 @@ impl Libra {
         }
         // Only what the test says may configure it.
         for (key, _) in std::env::vars() {
-            if key.starts_with("LIBRA_") || key == "FAILPOINTS" {
+            if key.starts_with("LIBRA_") || key == "FAILPOINTS" || key == "SAFETY_OFF" {
                 command.env_remove(key);
             }
         }
@@ -322,6 +366,9 @@ impl Drop for Libra {
         reason = "shown by the test runner when the test fails"
     )]
     fn drop(&mut self) {
+        if self.builder.seat.quiet {
+            return;
+        }
         if let Ok(log) = self.log() {
             let lines: Vec<&str> = log.lines().collect();
             let last = &lines[lines.len().saturating_sub(80)..];

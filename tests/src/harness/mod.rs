@@ -30,7 +30,7 @@ pub use api::{
 pub use cluster::{Cluster, ClusterBuilder, Profile};
 pub use command::{Ended, libra, libra_on_terminal};
 pub use disk::bytes_below;
-pub use libra::{Libra, LibraBuilder, built_binary, libra_binary};
+pub use libra::{Libra, LibraBuilder, Seat, built_binary, libra_binary};
 pub use marker::Marker;
 pub use ports::free_port;
 pub use process::{GroupProcess, Signal};

@@ -5,24 +5,25 @@
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use reqwest::Method;
 
-use super::history::{Answer, Book, Reading, Seen, Span, Submitted};
 use super::targets::Targets;
-use super::work::{Wants, Work};
+use crate::evidence::{
+    Answer, Book, Call, Outcome, Reading, Seen, Span, Submitted, Wants, Work,
+};
 use crate::harness::{Api, Problem, Reply, State, Statement, StatementList, Submit};
 
 /// Longer than a request may take by the contract, shorter than a run.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 const ARROW: &str = "application/vnd.apache.arrow.stream";
 
 /// What looking at a statement showed.
 #[derive(Debug)]
-pub(super) enum Look {
+pub(crate) enum Look {
     /// The statement.
     Found(Box<Statement>),
     /// That there is none of that id.
@@ -33,35 +34,81 @@ pub(super) enum Look {
 
 /// The API as one client uses it.
 #[derive(Debug, Clone)]
-pub(super) struct Calls {
-    pub(super) targets: Targets,
-    pub(super) session: Arc<str>,
-    pub(super) book: Book,
+pub(crate) struct Calls {
+    pub(crate) targets: Targets,
+    pub(crate) session: Arc<str>,
+    pub(crate) book: Book,
+    /// How long one answer may take.
+    pub(crate) patience: Duration,
+}
+
+/// A call that is to be made.
+#[derive(Debug)]
+pub(crate) struct Request {
+    api: Api,
+    what: String,
+    built: reqwest::RequestBuilder,
+}
+
+impl Request {
+    /// Builds it further.
+    pub(crate) fn with(
+        mut self,
+        build: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Self {
+        self.built = build(self.built);
+        self
+    }
 }
 
 impl Calls {
-    fn request(&self, method: Method, path: &str) -> (Api, reqwest::RequestBuilder) {
-        let api = self.targets.next();
-        (api.clone(), api.request(method, path))
+    /// The same for another client.
+    pub(crate) fn beginning_at(&self, first: usize) -> Self {
+        Self {
+            targets: self.targets.beginning_at(first),
+            session: Arc::clone(&self.session),
+            book: self.book.clone(),
+            patience: self.patience,
+        }
     }
 
-    async fn send(&self, (api, request): (Api, reqwest::RequestBuilder)) -> (Span, Result<Reply>) {
-        let began = Instant::now();
-        let reply = api.send(request.timeout(ANSWER_WITHIN)).await;
-        let ended = Instant::now();
-        (Span { began, ended }, reply)
+    /// A request to the next coordinator.
+    pub(crate) fn request(&self, method: Method, path: &str) -> Request {
+        let api = self.targets.next();
+        Request {
+            what: format!("{method} {path}"),
+            built: api.request(method, path),
+            api,
+        }
+    }
+
+    /// Sends it and notes the call.
+    pub(crate) async fn send(&self, request: Request) -> (Span, Result<Reply>) {
+        let began = self.book.now();
+        let built = request.built.timeout(self.patience);
+        let reply = request.api.send(built).await;
+        let span = self.book.since(began);
+        let call = Call {
+            at: request.api.base().to_owned(),
+            what: request.what,
+            span,
+            outcome: outcome(&reply),
+            status: reply.as_ref().ok().map(|reply| reply.status.as_u16()),
+        };
+        self.book.note(|history| history.calls.push(call));
+        (span, reply)
     }
 
     /// Submits once.
-    pub(super) async fn submit(&self, work: &Arc<Work>) -> Answer {
+    pub(crate) async fn submit(&self, work: &Work) -> Answer {
         let path = format!("sessions/{}/statements?wait=0", self.session);
-        let body = Submit::sql(work.code.clone());
-        let (api, request) = self.request(Method::POST, &path);
-        let mut request = request.json(&body);
+        let mut body = Submit::sql(work.code.clone());
+        body.pool.clone_from(&work.pool);
+        let mut request = self.request(Method::POST, &path).with(|r| r.json(&body));
         if let Some(key) = &work.key {
-            request = request.header("Idempotency-Key", key);
+            request = request.with(|r| r.header("Idempotency-Key", key));
         }
-        let (span, reply) = self.send((api, request)).await;
+        let (span, reply) = self.send(request).await;
         let answer = answer(&reply);
         self.book.note(|history| {
             if let Ok(Some(statement)) = reply.as_ref().map(statement) {
@@ -70,7 +117,8 @@ impl Calls {
                     .push(sight(&statement.job_id, span, statement.state));
             }
             history.submits.push(Submitted {
-                work: Arc::clone(work),
+                work: work.clone(),
+                session: self.session.to_string(),
                 span,
                 answer: answer.clone(),
             });
@@ -79,7 +127,7 @@ impl Calls {
     }
 
     /// Looks at a statement, for at most `wait` seconds until it ends.
-    pub(super) async fn look(&self, job: &str, wait: u64) -> Look {
+    pub(crate) async fn look(&self, job: &str, wait: u64) -> Look {
         let path = format!("statements/{job}?wait={wait}&rows=0");
         let (span, reply) = self.send(self.request(Method::GET, &path)).await;
         let Ok(reply) = reply else {
@@ -101,7 +149,7 @@ impl Calls {
     }
 
     /// Looks at the newest statements of all clients; false without an answer.
-    pub(super) async fn look_at_all(&self) -> bool {
+    pub(crate) async fn look_at_all(&self) -> bool {
         let (span, reply) = self
             .send(self.request(Method::GET, "statements?limit=50"))
             .await;
@@ -117,7 +165,7 @@ impl Calls {
     }
 
     /// Asks for a cancel; true once that was acknowledged.
-    pub(super) async fn cancel(&self, job: &str) -> bool {
+    pub(crate) async fn cancel(&self, job: &str) -> bool {
         let path = format!("sessions/{}/statements/{job}/cancel", self.session);
         let (span, reply) = self.send(self.request(Method::POST, &path)).await;
         let found = reply.ok().and_then(|reply| self.understood(&reply));
@@ -130,10 +178,10 @@ impl Calls {
     }
 
     /// Reads a result as Arrow and the head of it as JSON; false without both answers.
-    pub(super) async fn read(&self, job: &str, wants: Option<&Wants>) -> bool {
+    pub(crate) async fn read(&self, job: &str, wants: Option<&Wants>) -> bool {
         let path = format!("statements/{job}/result");
-        let (api, request) = self.request(Method::GET, &path);
-        let arrow = (api, request.header("accept", ARROW));
+        let arrow = self.request(Method::GET, &path);
+        let arrow = arrow.with(|r| r.header("accept", ARROW));
         let page = self.request(Method::GET, &format!("{path}?limit=20"));
         let rows = wants.and_then(|wants| match wants {
             Wants::Rows(rows) => Some(rows),
@@ -158,13 +206,24 @@ impl Calls {
             };
             let reading = Reading {
                 job: job.to_owned(),
-                form,
+                form: form.to_owned(),
                 hash: hash(&reply.body),
                 wrong,
             };
             self.book.note(|history| history.readings.push(reading));
         }
         all
+    }
+
+    /// Notes that a result was not to be had.
+    pub(crate) fn cannot_be_read(&self, job: &str) {
+        let reading = Reading {
+            job: job.to_owned(),
+            form: "any".to_owned(),
+            hash: 0,
+            wrong: Some("cannot be read".to_owned()),
+        };
+        self.book.note(|history| history.readings.push(reading));
     }
 
     /// The statement in an answer; what is neither one nor a 503 is noted as odd.
@@ -197,29 +256,41 @@ fn hash(bytes: &[u8]) -> u64 {
 }
 
 fn answer(reply: &Result<Reply>) -> Answer {
+    let text = match reply {
+        Err(error) => format!("{error:#}"),
+        Ok(reply) => match statement(reply) {
+            Some(statement) => return Answer::Ok(statement.job_id),
+            None => format!("{}: {}", reply.status, reply.text()),
+        },
+    };
+    match outcome(reply) {
+        Outcome::Refused => Answer::Refused(text),
+        Outcome::Ok | Outcome::Unknown => Answer::Unknown(text),
+    }
+}
+
+/// What a call came to. A connection that was refused has carried nothing; a 503 that does not say
+/// otherwise has done nothing.
+pub(crate) fn outcome(reply: &Result<Reply>) -> Outcome {
     let reply = match reply {
         Ok(reply) => reply,
         Err(error) => {
             let refused = error
                 .downcast_ref::<reqwest::Error>()
                 .is_some_and(reqwest::Error::is_connect);
-            let text = format!("{error:#}");
             return if refused {
-                Answer::Refused(text)
+                Outcome::Refused
             } else {
-                Answer::Unknown(text)
+                Outcome::Unknown
             };
         }
     };
-    if let Some(statement) = statement(reply) {
-        return Answer::Ok(statement.job_id);
-    }
-    let text = format!("{}: {}", reply.status, reply.text());
     let problem = reply.problem(reply.status.as_u16());
     let open = |problem: &Problem| problem.outcome.is_some();
     match reply.status.as_u16() {
-        400..500 => Answer::Refused(text),
-        503 if problem.as_ref().is_ok_and(|problem| !open(problem)) => Answer::Refused(text),
-        _ => Answer::Unknown(text),
+        200..300 => Outcome::Ok,
+        400..500 => Outcome::Refused,
+        503 if problem.as_ref().is_ok_and(|problem| !open(problem)) => Outcome::Refused,
+        _ => Outcome::Unknown,
     }
 }

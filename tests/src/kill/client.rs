@@ -3,16 +3,13 @@
 //! **Invariant:** a work without a key is submitted once, whatever the answer; one with a key is
 //! submitted again and again until there is an answer, and sometimes once more after it.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::calls::{Calls, Look};
-use super::dice::Dice;
-use super::history::Answer;
-use super::work::{Dialect, Kind, Wants, Work};
+use crate::evidence::{Answer, Dialect, Dice, Kind, Wants, Work};
 use crate::harness::State;
 
 /// Pause after a call without an answer, so that a dead coordinator is not asked in a frenzy.
@@ -23,23 +20,26 @@ const DOWN: Duration = Duration::from_secs(5);
 const WATCH: Duration = Duration::from_millis(150);
 /// How many times a work with a key is submitted before it is left unknown.
 const ATTEMPTS: usize = 200;
+/// How long a client asks for one thing before it leaves it at that: what is not there by then is
+/// for the verdict to tell.
+const ASKED_FOR: Duration = Duration::from_secs(60);
 
 /// What the clients are told of the run.
 #[derive(Debug, Clone)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     /// The coordinator is ready.
-    pub(super) up: watch::Receiver<bool>,
+    pub(crate) up: watch::Receiver<bool>,
     /// No more work is to be begun.
-    pub(super) stop: watch::Receiver<bool>,
+    pub(crate) stop: watch::Receiver<bool>,
 }
 
 impl Signals {
-    fn stopped(&self) -> bool {
+    pub(crate) fn stopped(&self) -> bool {
         *self.stop.borrow()
     }
 
     /// Waits a moment, and then until the coordinator is up again.
-    pub(super) async fn recover(&mut self) {
+    pub(crate) async fn recover(&mut self) {
         sleep(PAUSE).await;
         // Neither a closed channel nor the limit is a failure: the next call shows how it stands.
         let _ = timeout(DOWN, self.up.wait_for(|up| *up)).await;
@@ -48,25 +48,25 @@ impl Signals {
 
 /// One client.
 #[derive(Debug)]
-pub(super) struct Client {
-    pub(super) calls: Calls,
-    pub(super) dice: Dice,
-    pub(super) dialect: Dialect,
-    pub(super) signals: Signals,
+pub(crate) struct Client {
+    pub(crate) calls: Calls,
+    pub(crate) dice: Dice,
+    pub(crate) dialect: Dialect,
+    pub(crate) signals: Signals,
 }
 
 impl Client {
     /// Works until it is told to stop, and then finishes what it has begun.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         while !self.signals.stopped() {
-            let work = Arc::new(Work::draw(self.dialect, &mut self.dice));
+            let work = Work::draw(self.dialect, &mut self.dice);
             if let Some(job) = self.submit(&work).await {
                 self.see_through(&work, &job).await;
             }
         }
     }
 
-    async fn submit(&mut self, work: &Arc<Work>) -> Option<String> {
+    async fn submit(&mut self, work: &Work) -> Option<String> {
         if work.key.is_none() {
             let answer = self.calls.submit(work).await;
             return self.accepted(answer).await;
@@ -107,7 +107,8 @@ impl Client {
     async fn see_through(&mut self, work: &Work, job: &str) {
         if work.kind == Kind::Cancelled {
             sleep(Duration::from_millis(self.dice.below(700))).await;
-            while !self.calls.cancel(job).await {
+            let deadline = Instant::now() + ASKED_FOR;
+            while !self.calls.cancel(job).await && Instant::now() < deadline {
                 self.signals.recover().await;
             }
         }
@@ -119,12 +120,13 @@ impl Client {
         }
         if self.dice.once_in(6) && self.dialect == Dialect::Stub && work.key.is_some() {
             // Long after its end, the key still stands for it.
-            self.calls.submit(&Arc::new(work.clone())).await;
+            self.calls.submit(work).await;
         }
     }
 
     async fn follow(&mut self, job: &str) -> Option<State> {
-        loop {
+        let deadline = Instant::now() + ASKED_FOR;
+        while Instant::now() < deadline {
             match self.calls.look(job, 1).await {
                 Look::Found(statement) if statement.state.ended() => return Some(statement.state),
                 Look::Found(_) => {}
@@ -132,17 +134,23 @@ impl Client {
                 Look::Nothing => self.signals.recover().await,
             }
         }
+        None
     }
 
     async fn read(&mut self, job: &str, wants: &Wants) {
+        let deadline = Instant::now() + ASKED_FOR;
         while !self.calls.read(job, Some(wants)).await {
+            if Instant::now() > deadline {
+                self.calls.cannot_be_read(job);
+                return;
+            }
             self.signals.recover().await;
         }
     }
 }
 
 /// Looks at the newest statements of all clients again and again, until it is told to stop.
-pub(super) async fn watch_all(calls: Calls, mut signals: Signals) {
+pub(crate) async fn watch_all(calls: Calls, mut signals: Signals) {
     while !signals.stopped() {
         if calls.look_at_all().await {
             sleep(WATCH).await;

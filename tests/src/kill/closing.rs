@@ -9,8 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::calls::Calls;
-use super::history::History;
-use super::work::{Wants, Work};
+use crate::evidence::{History, Wants, Work};
 use crate::harness::{Api, Marker, Statement, Submit, until};
 
 /// How long everything may take to end.
@@ -28,7 +27,7 @@ async fn unended(api: &Api) -> Result<usize> {
 ///
 /// # Errors
 /// When something has not ended in time.
-pub(super) async fn all_ended(api: &Api) -> Result<()> {
+pub(crate) async fn all_ended(api: &Api) -> Result<()> {
     until("everything to end", ENDED_WITHIN, || async {
         Ok(unended(api).await? == 0)
     })
@@ -39,7 +38,7 @@ pub(super) async fn all_ended(api: &Api) -> Result<()> {
 ///
 /// # Errors
 /// When an answer is not what the contract says.
-pub(super) async fn all_statements(api: &Api) -> Result<Vec<Statement>> {
+pub(crate) async fn all_statements(api: &Api) -> Result<Vec<Statement>> {
     let mut all = Vec::new();
     let mut after = String::new();
     loop {
@@ -56,7 +55,7 @@ pub(super) async fn all_statements(api: &Api) -> Result<Vec<Statement>> {
 ///
 /// # Errors
 /// When it does not answer, or shows others.
-pub(super) async fn says_the_same(api: &Api, finals: &[Statement]) -> Result<()> {
+pub(crate) async fn says_the_same(api: &Api, finals: &[Statement]) -> Result<()> {
     let shown = all_statements(api).await?;
     let differs = shown.iter().zip(finals).find(|(one, other)| one != other);
     ensure!(
@@ -73,14 +72,14 @@ pub(super) async fn says_the_same(api: &Api, finals: &[Statement]) -> Result<()>
 ///
 /// # Errors
 /// When a result cannot be read at all.
-pub(super) async fn read_again(
+pub(crate) async fn read_again(
     calls: &Calls,
     history: &History,
     finals: &[Statement],
 ) -> Result<()> {
     let works = history.submits.iter().map(|submit| &submit.work);
     let works: std::collections::HashMap<&str, &Work> = works
-        .map(|work| (work.code.as_str(), work.as_ref()))
+        .map(|work| (work.code.as_str(), work))
         .collect();
     for statement in finals
         .iter()
@@ -98,7 +97,7 @@ pub(super) async fn read_again(
 ///
 /// # Errors
 /// When they do not run all at once.
-pub(super) async fn slots_are_whole(
+pub(crate) async fn slots_are_whole(
     api: &Api,
     session: &str,
     slots: usize,

@@ -2,7 +2,6 @@
 //! end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -10,18 +9,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::calls::Calls;
+use super::calls::{ANSWER_WITHIN, Calls};
 use super::client::{Client, Signals, watch_all};
 use super::closing;
-use super::dice::Dice;
-use super::history::{Answer, Book, History};
-use super::judge::{Evidence, acknowledged, judge};
 use super::lives::Killed;
 use super::plan::Cause;
 use super::referee::Referee;
-use super::report::{Kill, Report, Verdict};
+use super::report::{Kill, Report};
 use super::targets::Targets;
-use super::work::Dialect;
+use crate::checkers::{Verdict, acknowledged, judge};
+use crate::evidence::{Answer, Book, Dialect, Dice, Evidence, History, Micros};
 use crate::harness::{Api, Marker, State, until};
 
 /// How long clients may take to finish what they have begun.
@@ -74,6 +71,7 @@ impl Load {
                 targets: Targets::all(apis),
                 session: "default".into(),
                 book: Book::default(),
+                patience: ANSWER_WITHIN,
             },
             referee,
             clients: JoinSet::new(),
@@ -159,10 +157,10 @@ impl Load {
             .context("clients did not finish what they had begun")?;
         let calls = &self.calls;
         let api = calls.targets.next();
-        closing::all_ended(api).await?;
-        let finals = closing::all_statements(api).await?;
+        closing::all_ended(&api).await?;
+        let finals = closing::all_statements(&api).await?;
         for other in calls.targets.each() {
-            closing::says_the_same(other, &finals).await?;
+            closing::says_the_same(&other, &finals).await?;
         }
         let noted = calls.book.look(History::clone);
         for at in 0..calls.targets.each().len() {
@@ -179,12 +177,14 @@ impl Load {
         } else {
             "default"
         };
-        closing::slots_are_whole(api, session, self.setup.slots, code).await?;
+        closing::slots_are_whole(&api, session, self.setup.slots, code).await?;
         Ok(Evidence {
             history: calls.book.look(History::clone),
             finals,
             executions,
             slots: self.setup.slots,
+            slots_whole: Some(Ok(())),
+            ..Evidence::default()
         })
     }
 
@@ -206,8 +206,17 @@ impl Load {
             readings: history.readings.len(),
             violations: Vec::new(),
             verdict: Verdict::Unknown("not judged".to_owned()),
-            kills: in_flight(&self.kills, history),
+            kills: self.in_flight(history),
         }
+    }
+
+    fn in_flight(&self, history: &History) -> Vec<Kill> {
+        let kill = |killed: &Killed| Kill {
+            cause: killed.cause,
+            recovery: killed.recovery,
+            in_flight: in_flight(history, self.calls.book.at(killed.at)),
+        };
+        self.kills.iter().map(kill).collect()
     }
 
     fn close(&self, report: &mut Report, evidence: &Evidence) {
@@ -227,30 +236,19 @@ impl Load {
     }
 }
 
-/// The kills, each with the acknowledged statements whose end nobody had seen when it came.
-fn in_flight(kills: &[Killed], history: &History) -> Vec<Kill> {
-    let mut ended: BTreeMap<&str, Instant> = BTreeMap::new();
+/// Acknowledged statements whose end nobody had seen at a moment.
+pub(crate) fn in_flight(history: &History, at: Micros) -> BTreeSet<String> {
+    let mut ended: BTreeMap<&str, Micros> = BTreeMap::new();
     for seen in &history.seen {
         if seen.state.is_some_and(State::ended) {
             let first = ended.entry(&seen.job).or_insert(seen.span.ended);
             *first = seen.span.ended.min(*first);
         }
     }
-    let begun = acknowledged(history);
-    let flying = |at: Instant| -> BTreeSet<String> {
-        begun
-            .iter()
-            .filter(|(job, begun)| **begun < at && ended.get(*job).is_none_or(|end| *end > at))
-            .map(|(job, _)| (*job).to_owned())
-            .collect()
-    };
-    kills
-        .iter()
-        .map(|kill| Kill {
-            cause: kill.cause,
-            recovery: kill.recovery,
-            in_flight: flying(kill.at),
-        })
+    acknowledged(history)
+        .into_iter()
+        .filter(|(job, begun)| *begun < at && ended.get(job).is_none_or(|end| *end > at))
+        .map(|(job, _)| job.to_owned())
         .collect()
 }
 
@@ -259,15 +257,4 @@ fn executions(evidence: &Evidence) -> usize {
     let submits = evidence.history.submits.iter();
     let markers = submits.map(|submit| submit.work.marker.number()).collect();
     evidence.executions.by_marker(&markers).values().sum()
-}
-
-impl Calls {
-    /// The same for another client.
-    fn beginning_at(&self, first: usize) -> Self {
-        Self {
-            targets: self.targets.beginning_at(first),
-            session: Arc::clone(&self.session),
-            book: self.book.clone(),
-        }
-    }
 }

@@ -12,7 +12,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::calls::outcome;
 use super::targets::Targets;
+use crate::evidence::{Book, Call};
 use crate::harness::{Api, Marker, PageView, Reply, State, Statement, Submit, until};
 
 /// Longer than a request may take by the contract.
@@ -36,6 +38,8 @@ pub struct Tally {
     pub retried: usize,
     /// Those that failed twice, the first few of them with why.
     pub failed: Vec<String>,
+    /// How many there are of those.
+    pub n_failed: usize,
     /// Statements that ended as they had to.
     pub succeeded: usize,
     /// Others, the first few of them.
@@ -67,22 +71,34 @@ impl Once {
     /// Sets so many clients to work, each in a session of its own, `client-N`, or all in `default`.
     #[must_use]
     pub fn begin(apis: &[Api], clients: usize, own_sessions: bool) -> Self {
+        let sessions = own_sessions.then_some("client");
+        Self::noting(&Targets::all(apis), clients, sessions, &Book::default(), ANSWER_WITHIN)
+    }
+
+    /// The same, in sessions `SESSIONS-N` or in `default`, with every call noted.
+    pub(crate) fn noting(
+        targets: &Targets,
+        clients: usize,
+        sessions: Option<&str>,
+        book: &Book,
+        patience: Duration,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let tally = Arc::new(Mutex::new(Tally {
             ended: vec![0; clients],
             ..Tally::default()
         }));
-        let targets = Targets::all(apis);
         let mut running = JoinSet::new();
         for number in 1..=clients {
             let client = Client {
                 number,
                 targets: targets.beginning_at(number),
-                session: if own_sessions {
-                    format!("client-{number}")
-                } else {
-                    "default".to_owned()
-                },
+                session: sessions.map_or_else(
+                    || "default".to_owned(),
+                    |sessions| format!("{sessions}-{number}"),
+                ),
+                book: book.clone(),
+                patience,
                 tally: Arc::clone(&tally),
                 stop: stopped.clone(),
             };
@@ -140,6 +156,9 @@ struct Client {
     number: usize,
     targets: Targets,
     session: String,
+    book: Book,
+    /// How long one answer may take.
+    patience: Duration,
     tally: Arc<Mutex<Tally>>,
     stop: watch::Receiver<bool>,
 }
@@ -207,7 +226,17 @@ impl Client {
         let mut why = Vec::new();
         for _ in 0..2 {
             let api = self.targets.next();
-            let sent = api.send(request(api).timeout(ANSWER_WITHIN)).await;
+            let asked = self.book.now();
+            let built = request(&api).timeout(self.patience);
+            let sent = api.send(built).await;
+            let call = Call {
+                at: api.base().to_owned(),
+                what: format!("{} of client {}", self.session, self.number),
+                span: self.book.since(asked),
+                outcome: outcome(&sent),
+                status: sent.as_ref().ok().map(|reply| reply.status.as_u16()),
+            };
+            self.book.note(|history| history.calls.push(call));
             let pause = match sent {
                 Ok(reply) if !is_refusal(&reply) => {
                     let mut tally = locked(&self.tally);
@@ -229,6 +258,7 @@ impl Client {
         }
         let mut tally = locked(&self.tally);
         tally.requests += 1;
+        tally.n_failed += 1;
         keep(&mut tally.failed, why.join("; then "));
         None
     }

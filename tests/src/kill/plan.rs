@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::dice::Dice;
+use crate::evidence::Dice;
 
 /// The points of the product between acceptance and release, in the order a statement passes them,
 /// each with how often it may be passed before the kill: rarely passed ones at most a few times.

@@ -2,13 +2,13 @@
 //!
 //! **Invariant:** Libra is never asked. Executions are told apart by the marker in their code.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::work::Dialect;
+use crate::evidence::{Dialect, Execution, Executions};
 use crate::harness::{SharedSpark, SparkRest, until_some};
 use crate::stub::process::StubProcess;
 
@@ -31,17 +31,6 @@ enum By {
     },
 }
 
-/// What ran, as far as it is known.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Executions {
-    /// The text (or plan) of every execution.
-    pub(super) texts: Vec<String>,
-    /// How often each operation ran; empty where the referee does not know operations.
-    pub(super) operations: BTreeMap<String, usize>,
-    /// When each began and ended, ms; empty where the referee does not say it exactly.
-    pub(super) spans: Vec<(u64, Option<u64>)>,
-}
-
 impl Referee {
     /// The ledger of a stub.
     #[must_use]
@@ -59,7 +48,7 @@ impl Referee {
     }
 
     /// The SQL that is spoken there.
-    pub(super) fn dialect(&self) -> Dialect {
+    pub(crate) fn dialect(&self) -> Dialect {
         match self.0 {
             By::Stub(_) => Dialect::Stub,
             By::Spark { .. } => Dialect::Spark,
@@ -70,7 +59,7 @@ impl Referee {
     ///
     /// # Errors
     /// When Spark does not say.
-    pub(super) async fn look(&mut self) -> Result<()> {
+    pub(crate) async fn look(&mut self) -> Result<()> {
         match &mut self.0 {
             By::Stub(_) => Ok(()),
             By::Spark { rest, known } => {
@@ -89,97 +78,25 @@ impl Referee {
     ///
     /// # Errors
     /// When Spark does not say.
-    pub(super) async fn executions(&mut self) -> Result<Executions> {
+    pub(crate) async fn executions(&mut self) -> Result<Executions> {
         self.look().await?;
         match &self.0 {
             By::Stub(stub) => {
-                let mut found = Executions::default();
-                for execution in stub.executions().await? {
-                    found.texts.push(execution.code);
-                    found.spans.push((execution.started_ms, execution.ended_ms));
-                    *found.operations.entry(execution.operation_id).or_default() += 1;
-                }
-                Ok(found)
+                let ran = stub.executions().await?.into_iter();
+                let ran = ran.map(|execution| Execution {
+                    text: execution.code,
+                    operation: Some(execution.operation_id),
+                    span: Some((execution.started_ms, execution.ended_ms)),
+                });
+                Ok(Executions(ran.collect()))
             }
-            By::Spark { known, .. } => Ok(Executions {
-                texts: known.values().cloned().collect(),
-                ..Executions::default()
-            }),
-        }
-    }
-}
-
-impl Executions {
-    /// The most that ran at any one moment.
-    pub(super) fn most_at_once(&self) -> usize {
-        let mut steps: Vec<(u64, bool)> = Vec::new();
-        // What took no time was beside nothing, as far as milliseconds tell.
-        let lasting = self.spans.iter().filter(|(b, e)| *e != Some(*b));
-        for (began, ended) in lasting {
-            steps.push((*began, true));
-            steps.extend(ended.map(|ended| (ended, false)));
-        }
-        // In one millisecond an end counts before a beginning: which was first is not known.
-        steps.sort_unstable();
-        let (mut now, mut most) = (0_usize, 0);
-        for (_, begins) in steps {
-            now = if begins {
-                now + 1
-            } else {
-                now.saturating_sub(1)
-            };
-            most = most.max(now);
-        }
-        most
-    }
-
-    /// How often each of `markers` ran, each text being counted once for a marker that is in it.
-    pub(super) fn by_marker(&self, markers: &BTreeSet<u64>) -> BTreeMap<u64, usize> {
-        let mut counts = BTreeMap::new();
-        for text in &self.texts {
-            let numbers = text
-                .split(|c: char| !c.is_ascii_digit())
-                .filter_map(|digits| digits.parse().ok());
-            let found: BTreeSet<u64> = numbers.filter(|n| markers.contains(n)).collect();
-            for marker in found {
-                *counts.entry(marker).or_default() += 1;
+            By::Spark { known, .. } => {
+                let ran = known.values().map(|text| Execution {
+                    text: text.clone(),
+                    ..Execution::default()
+                });
+                Ok(Executions(ran.collect()))
             }
         }
-        counts
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_marker_counts_once_for_every_text_that_holds_it() {
-        let executions = Executions {
-            texts: vec![
-                "range(17, 18) (17)".into(),
-                "SELECT 17".into(),
-                "171".into(),
-            ],
-            ..Executions::default()
-        };
-        let counts = executions.by_marker(&BTreeSet::from([17, 19]));
-        assert_eq!(counts, BTreeMap::from([(17, 2)]));
-    }
-
-    #[test]
-    fn what_runs_at_once_is_counted_from_beginnings_and_ends() {
-        let most = |spans: &[(u64, Option<u64>)]| {
-            let spans = spans.to_vec();
-            let executions = Executions {
-                spans,
-                ..Executions::default()
-            };
-            executions.most_at_once()
-        };
-        assert_eq!(most(&[]), 0);
-        assert_eq!(most(&[(0, Some(10)), (10, Some(20)), (20, None)]), 1);
-        assert_eq!(most(&[(0, Some(11)), (10, None), (12, Some(13))]), 2);
-        assert_eq!(most(&[(5, Some(5)), (5, Some(5)), (5, None)]), 1);
     }
 }

@@ -6,41 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use super::judge::{Class, Violation};
 use super::plan::Cause;
-
-/// The judgement of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// All promises were kept, and there was enough to see.
-    Pass,
-    /// A promise was broken.
-    Violated,
-    /// The run cannot say; why.
-    Unknown(String),
-}
-
-impl Verdict {
-    /// The exit code of a program that judged so.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Pass => 0,
-            Self::Violated => 1,
-            Self::Unknown(_) => 2,
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pass => f.write_str("pass"),
-            Self::Violated => f.write_str("VIOLATED"),
-            Self::Unknown(why) => write!(f, "UNKNOWN, which is no pass: {why}"),
-        }
-    }
-}
+use crate::checkers::{Class, Verdict, Violation};
 
 /// One kill.
 #[derive(Debug, Clone)]
@@ -118,11 +85,16 @@ impl Row {
                 Class::Lost => Some(&mut self.lost),
                 Class::Doubled => Some(&mut self.doubled),
                 Class::Back => Some(&mut self.back),
-                Class::WrongEnd
+                Class::Owners
+                | Class::WrongEnd
                 | Class::Bytes
                 | Class::Slots
+                | Class::Share
                 | Class::Key
                 | Class::Phantom
+                | Class::Stale
+                | Class::Differs
+                | Class::Never
                 | Class::Odd => None,
             };
             list.map(|list| list.insert(job.clone()));
@@ -189,17 +161,7 @@ impl fmt::Display for Report {
         }
         total.print("all", f)?;
         let mut classes = String::new();
-        for class in [
-            Class::Lost,
-            Class::Doubled,
-            Class::Back,
-            Class::WrongEnd,
-            Class::Bytes,
-            Class::Slots,
-            Class::Key,
-            Class::Phantom,
-            Class::Odd,
-        ] {
+        for class in Class::ALL {
             write!(classes, "{class} {}, ", self.count(class))?;
         }
         writeln!(f, "{}", classes.trim_end_matches(", "))?;

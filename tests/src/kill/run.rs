@@ -6,14 +6,13 @@ use std::time::Instant;
 use anyhow::Result;
 use tokio::sync::watch;
 
-use super::dice::Dice;
-use super::history::{Answer, History};
 use super::lives::Lives;
 use super::load::{Load, Setup};
 use super::plan::{Cause, POINTS, deaths};
 use super::referee::Referee;
-use super::report::{Report, Verdict};
-use super::work::Kind;
+use super::report::Report;
+use crate::checkers::Verdict;
+use crate::evidence::{Answer, Dice, History, Kind};
 use crate::harness::{Libra, SharedSpark, built_binary};
 use crate::stub::engine::Settings;
 use crate::stub::process::StubProcess;

@@ -40,7 +40,19 @@ impl StubProcess {
     /// # Cancel safety
     /// Dropping the future ends the process.
     pub async fn start(binary: &Path, settings: &Settings) -> Result<Self> {
+        Self::start_at(binary, settings, "127.0.0.1:0").await
+    }
+
+    /// The same, with Spark Connect listening at `listen`.
+    ///
+    /// # Errors
+    /// When it cannot be started, or says nothing in time.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the process.
+    pub async fn start_at(binary: &Path, settings: &Settings, listen: &str) -> Result<Self> {
         let mut child = Command::new(binary)
+            .args(["--listen", listen])
             .arg("--settings")
             .arg(serde_json::to_string(settings)?)
             .stdin(Stdio::piped())

@@ -1,11 +1,12 @@
 //! How a cluster is to be.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Result;
 
 use super::Cluster;
-use crate::harness::{Libra, LibraBuilder, Links, free_port};
+use crate::harness::{Libra, LibraBuilder, Links, Seat, free_port};
 
 /// Raft's times and the lease, as they suit what a test wants to see.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub struct ClusterBuilder {
     nodes: u64,
     profile: Profile,
     settings: Vec<(String, String)>,
+    seats: BTreeMap<u64, Seat>,
     proxied: bool,
 }
 
@@ -54,6 +56,7 @@ impl ClusterBuilder {
             nodes: 3,
             profile: Profile::default(),
             settings: Vec::new(),
+            seats: BTreeMap::new(),
             proxied: false,
         }
     }
@@ -84,6 +87,13 @@ impl ClusterBuilder {
     pub fn isolated(self, sessions: usize) -> Self {
         self.set("libra.session.mode", "ISOLATED")
             .set("libra.session.max-sessions", sessions)
+    }
+
+    /// Runs a node there.
+    #[must_use]
+    pub fn seat(mut self, id: u64, seat: Seat) -> Self {
+        self.seats.insert(id, seat);
+        self
     }
 
     /// Puts a proxy in front of every node, through which the others reach it.
@@ -150,9 +160,18 @@ impl Cluster {
     /// # Errors
     /// When no port is free, or there is such a node.
     pub async fn one_more(&mut self) -> Result<u64> {
+        self.one_more_at(|_| Ok(Seat::default())).await
+    }
+
+    /// The same, running where `seat` says for its id.
+    ///
+    /// # Errors
+    /// When no port is free, or there is no such seat.
+    pub async fn one_more_at(&mut self, seat: impl FnOnce(u64) -> Result<Seat>) -> Result<u64> {
         let id = self.addresses.keys().max().map_or(1, |last| last + 1);
         let ports = Ports::choose(self.builder.proxied)?;
         self.addresses.insert(id, ports);
+        self.builder.seats.insert(id, seat(id)?);
         self.prepare(id).await?;
         Ok(id)
     }
@@ -169,14 +188,16 @@ impl Cluster {
 
     fn configured(&self, id: u64, ports: Ports) -> LibraBuilder {
         let builder = &self.builder;
+        let seat = builder.seats.get(&id).cloned().unwrap_or_default();
         let mut libra = Libra::on(&builder.spark)
+            .seat(seat)
             .name(&format!("node {id}"))
             .grpc(ports.listens)
             .set("libra.node.id", id)
-            .set("libra.node.advertise-grpc", at(ports.advertised));
+            .set("libra.node.advertise-grpc", self.at(id, ports.advertised));
         for (peer, ports) in &self.addresses {
             let key = format!("libra.cluster.peers.{peer}");
-            libra = libra.set(&key, at(ports.advertised));
+            libra = libra.set(&key, self.at(*peer, ports.advertised));
         }
         for (key, value) in builder.profile.settings() {
             libra = libra.set(key, value);
@@ -186,8 +207,11 @@ impl Cluster {
         }
         libra
     }
-}
 
-pub(super) fn at(port: u16) -> String {
-    format!("127.0.0.1:{port}")
+    /// Where a port of a node is.
+    pub(super) fn at(&self, id: u64, port: u16) -> String {
+        let seat = self.builder.seats.get(&id);
+        let host = seat.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), Seat::host);
+        SocketAddr::new(host, port).to_string()
+    }
 }

@@ -12,7 +12,6 @@ use libra_proto::admin::{
 use tonic::transport::{Channel, Endpoint};
 
 use super::Cluster;
-use super::builder::at;
 use crate::harness::wait::until_some;
 
 const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
@@ -27,7 +26,7 @@ impl Cluster {
     /// # Errors
     /// When there is no such node, or it does not take connections.
     pub async fn admin(&self, id: u64) -> Result<AdminClient<Channel>> {
-        let address = format!("http://{}", at(self.node(id)?.grpc()));
+        let address = format!("http://{}", self.at(id, self.node(id)?.grpc()));
         let endpoint = Endpoint::from_shared(address)?
             .connect_timeout(CONNECTED_WITHIN)
             .timeout(ANSWERED_WITHIN);
@@ -56,7 +55,7 @@ impl Cluster {
     /// # Errors
     /// When it does not.
     pub async fn add(&self, via: u64, id: u64) -> Result<Vec<Member>> {
-        let address = at(self.ports(id)?.advertised);
+        let address = self.at(id, self.ports(id)?.advertised);
         let asked = AddNodeRequest {
             node_id: id,
             address,

@@ -23,7 +23,7 @@ use super::libra::Libra;
 use super::process::Signal;
 use super::proxy::Links;
 use super::wait::passed;
-use crate::kill::Dice;
+use crate::evidence::Dice;
 use builder::Ports;
 
 /// How long a node may take to be ready, on a machine that is busy with other things.
@@ -203,6 +203,19 @@ impl Cluster {
             self.kill9(id)?;
         }
         self.node_mut(id)?.wipe()
+    }
+
+    /// Ends a node, if it runs, and takes it off the list for good.
+    ///
+    /// # Errors
+    /// When there is no such node.
+    pub fn forget(&mut self, id: u64) -> Result<()> {
+        if self.node(id)?.pid().is_some() {
+            self.kill9(id)?;
+        }
+        self.nodes.remove(&id);
+        self.addresses.remove(&id);
+        Ok(())
     }
 
     /// Stops a node: it keeps memory and connections, and does nothing.

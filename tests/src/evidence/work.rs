@@ -7,13 +7,14 @@ use anyhow::{Context, Result, ensure};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_ipc::reader::StreamReader;
+use serde::{Deserialize, Serialize};
 
-use super::dice::Dice;
+use super::Dice;
 use crate::harness::Marker;
 
 /// Which SQL is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(crate) enum Dialect {
     /// Directives of the stub.
     Stub,
     /// Spark's own.
@@ -21,8 +22,9 @@ pub(super) enum Dialect {
 }
 
 /// What kind of statement it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
     Short,
     Rows,
     Big,
@@ -32,7 +34,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Short,
         Self::Rows,
         Self::Big,
@@ -54,41 +56,44 @@ impl Kind {
 }
 
 /// How a work must end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wants {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Wants {
     /// `succeeded`, with exactly these rows.
     Rows(Rows),
     /// `failed`, with this error class.
-    Error(&'static str),
+    Error(String),
     /// `cancelled`, once that was asked for.
     Stop,
 }
 
 /// Rows of two columns: ids that count up, and the same text in every row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rows {
-    pub(super) first: u64,
-    pub(super) count: u64,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rows {
+    pub(crate) first: u64,
+    pub(crate) count: u64,
     /// Length of the text, all `x`; `None` where it is not looked at.
     payload: Option<usize>,
 }
 
 /// One statement that a client wants to run, once.
-#[derive(Debug, Clone)]
-pub(super) struct Work {
-    pub(super) kind: Kind,
-    pub(super) marker: Marker,
-    pub(super) code: String,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Work {
+    pub(crate) kind: Kind,
+    pub(crate) marker: Marker,
+    pub(crate) code: String,
     /// The Idempotency-Key, with which it is submitted until there is an answer.
-    pub(super) key: Option<String>,
-    pub(super) wants: Wants,
+    pub(crate) key: Option<String>,
+    /// The pool that it is sent to; `None`: none is named.
+    pub(crate) pool: Option<String>,
+    pub(crate) wants: Wants,
 }
 
 /// Shape of a result: rows, bytes of text in each, rows of a batch.
 struct Shape(u64, usize, u64);
 
 impl Work {
-    pub(super) fn draw(dialect: Dialect, dice: &mut Dice) -> Self {
+    pub(crate) fn draw(dialect: Dialect, dice: &mut Dice) -> Self {
         let kind = Kind::draw(dice);
         let marker = Marker::new();
         // What only a cancel ends must be followed until it is acknowledged.
@@ -102,8 +107,35 @@ impl Work {
             marker,
             code,
             key: key.then(|| format!("key-{marker}")),
+            pool: None,
             wants,
         }
+    }
+
+    /// One row after so many ms, with a key: what shows that a session serves.
+    pub(crate) fn probe(dialect: Dialect, millis: u64) -> Self {
+        let marker = Marker::new();
+        let (code, wants) = match dialect {
+            Dialect::Stub => (
+                format!("/* stub: rows=1 row_bytes=4 delay_ms={millis} */ SELECT {marker}"),
+                wants(Kind::Short, "", 0),
+            ),
+            Dialect::Spark => on_spark(Kind::Short, marker),
+        };
+        Self {
+            kind: Kind::Short,
+            marker,
+            code,
+            key: Some(format!("key-{marker}")),
+            pool: None,
+            wants,
+        }
+    }
+
+    /// The same in a pool.
+    pub(crate) fn in_pool(mut self, pool: &str) -> Self {
+        self.pool = Some(pool.to_owned());
+        self
     }
 }
 
@@ -146,10 +178,10 @@ fn on_spark(kind: Kind, marker: Marker) -> (String, Wants) {
     (code, wants(kind, "USER_RAISED_EXCEPTION", first))
 }
 
-fn wants(kind: Kind, error: &'static str, first: u64) -> Wants {
+fn wants(kind: Kind, error: &str, first: u64) -> Wants {
     let Shape(count, payload, _) = shape(kind);
     match kind {
-        Kind::Failing => Wants::Error(error),
+        Kind::Failing => Wants::Error(error.to_owned()),
         Kind::Cancelled => Wants::Stop,
         Kind::Slow => Wants::Rows(Rows {
             first,
@@ -169,7 +201,7 @@ impl Rows {
     ///
     /// # Errors
     /// When it is no Arrow IPC stream, or not these rows; says where.
-    pub(super) fn check(&self, arrow: &[u8]) -> Result<()> {
+    pub(crate) fn check(&self, arrow: &[u8]) -> Result<()> {
         let mut expected = self.first..self.first + self.count;
         let text = self.payload.map(|length| "x".repeat(length));
         for batch in StreamReader::try_new(arrow, None)? {
