@@ -83,29 +83,7 @@ impl Lease {
                 lapses: 0,
             },
             Kind::Renewed(inner) => {
-                let now = inner.began.elapsed();
-                let owner = inner.lock();
-                let left = owner.left(now);
-                LeaseView {
-                    held: !left.is_zero(),
-                    left,
-                    lapses: owner.lapses(now),
-                }
-            }
-        }
-    }
-
-    /// How it is.
-    #[must_use]
-    pub fn observe(&self) -> LeaseView {
-        match &self.0 {
-            Kind::Perpetual => LeaseView {
-                held: true,
-                left: Duration::ZERO,
-                lapses: 0,
-            },
-            Kind::Renewed(inner) => {
-                let now = inner.began.elapsed();
+                let now = inner.now();
                 let owner = inner.lock();
                 let left = owner.left(now);
                 LeaseView {
