@@ -249,6 +249,7 @@ fn pools() -> Vec<PoolRecord> {
         min_share,
         scheduling_mode: SchedulingMode::Fair.into(),
         max_running,
+        paused: false,
     };
     vec![
         pool("default", 1, 1, 0),
