@@ -51,6 +51,7 @@ pub(crate) async fn the_leader_is_cut_off(world: World) -> Result<()> {
     for id in NODES {
         world.runs(id, &format!("s-{id}"), "SELECT 1").await?;
     }
+    sleep(world.moment(Duration::from_secs(1))).await;
     cut(&world, leader, Cut::Both);
     let rest = others(leader);
     let next = world.leader_among(&rest).await?;
@@ -79,7 +80,7 @@ pub(crate) async fn the_owner_crashes(world: World) -> Result<()> {
     let code = World::long("outlives", LASTS);
     let job = world.accepted(leader, &session, &code).await?;
     world.begun("outlives").await?;
-    sleep(Duration::from_millis(700)).await;
+    sleep(world.moment(A_WHILE)).await;
     world.crash(owner).await;
     let record = world.succeeds(leader, job).await?;
     ensure!(record.ended_on_node != owner, "{record:?}");
@@ -100,6 +101,7 @@ async fn the_owner_is_cut_off(world: World, how: Cut) -> Result<()> {
     let code = World::long("moves", LASTS);
     let job = world.accepted(leader, &session, &code).await?;
     world.begun("moves").await?;
+    sleep(world.moment(Duration::from_secs(1))).await;
     cut(&world, owner, how);
     let moved = || async {
         let at = world.leader_among(&others(owner)).await?;
@@ -144,7 +146,7 @@ pub(crate) async fn spark_is_cut_off(world: World) -> Result<()> {
     world.begun("goes on").await?;
     world.tell("the owner loses Spark");
     turmoil::partition(host(owner), spark::HOST);
-    sleep(A_WHILE).await;
+    sleep(world.moment(A_WHILE)).await;
     turmoil::repair(host(owner), spark::HOST);
     world.tell("the owner has Spark again");
     world.succeeds(leader, job).await?;
@@ -167,7 +169,7 @@ pub(crate) async fn the_power_fails(world: World) -> Result<()> {
     for id in NODES {
         world.crash(id).await;
     }
-    sleep(Duration::from_millis(500)).await;
+    sleep(world.moment(Duration::from_secs(1))).await;
     for id in NODES {
         world.bounce(id).await;
     }
