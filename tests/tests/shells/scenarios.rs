@@ -47,7 +47,7 @@ fn heal(world: &World, id: u64) {
 
 /// Three nodes form; writes through each; the leader is cut off and comes back.
 pub(crate) async fn the_leader_is_cut_off(world: World) -> Result<()> {
-    let leader = world.leader_among(&NODES).await?;
+    let leader = world.ready().await?;
     for id in NODES {
         world.runs(id, &format!("s-{id}"), "SELECT 1").await?;
     }
@@ -74,7 +74,7 @@ pub(crate) async fn the_leader_is_cut_off(world: World) -> Result<()> {
 
 /// The owner of a session dies while a statement runs: another goes on with it.
 pub(crate) async fn the_owner_crashes(world: World) -> Result<()> {
-    let leader = world.leader_among(&NODES).await?;
+    let leader = world.ready().await?;
     let owner = others(leader)[0];
     let session = world.session_of(owner).await?;
     let code = World::long("outlives", LASTS);
@@ -94,7 +94,7 @@ pub(crate) async fn the_owner_crashes(world: World) -> Result<()> {
 
 /// The owner of a session is cut off from the other nodes and not from Spark: it stops by itself.
 async fn the_owner_is_cut_off(world: World, how: Cut) -> Result<()> {
-    let leader = world.leader_among(&NODES).await?;
+    let leader = world.ready().await?;
     let owner = others(leader)[0];
     let session = world.session_of(owner).await?;
     let before = world.owner(leader, &session).await?;
@@ -138,7 +138,7 @@ pub(crate) async fn the_owner_does_not_hear(world: World) -> Result<()> {
 
 /// The owner of a session loses Spark and not the other nodes, for a while: nothing is sent twice.
 pub(crate) async fn spark_is_cut_off(world: World) -> Result<()> {
-    let leader = world.leader_among(&NODES).await?;
+    let leader = world.ready().await?;
     let owner = others(leader)[0];
     let session = world.session_of(owner).await?;
     let code = World::long("goes on", LASTS);
@@ -156,7 +156,7 @@ pub(crate) async fn spark_is_cut_off(world: World) -> Result<()> {
 
 /// The power fails everywhere at once: what was acknowledged is there afterwards.
 pub(crate) async fn the_power_fails(world: World) -> Result<()> {
-    let leader = world.leader_among(&NODES).await?;
+    let leader = world.ready().await?;
     world.runs(leader, "before", "SELECT 1").await?;
     let code = World::long("through the night", LASTS);
     let job = world.accepted(leader, "before", &code).await?;

@@ -326,6 +326,23 @@ impl World {
         Ok(leader)
     }
 
+    /// Waits until all nodes are members, registered and at work; who leads them.
+    pub(crate) async fn ready(&self) -> Result<u64> {
+        let at_work = || async {
+            let mut ready = true;
+            for id in NODES {
+                ready &= self
+                    .look(id, |registry| {
+                        registry.settings().is_some() && registry.nodes().count() == NODES.len()
+                    })
+                    .await?;
+            }
+            Ok(ready)
+        };
+        self.until("all are registered", at_work).await?;
+        self.leader_among(&NODES).await
+    }
+
     /// Waits until all these nodes serve, then checks that their registries are the same.
     pub(crate) async fn all_hold_the_same(&self, ids: &[u64]) -> Result<()> {
         let same = || async {
