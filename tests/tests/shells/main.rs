@@ -1,88 +1,19 @@
 //! Whole coordinators, with their real shells (tonic, ractor, openraft, the result store), in one
 //! simulated network before the stub: links that are cut one way or both, crashes, power cuts.
 //!
-//! A seed decides the network: `SEED=7 cargo nextest run -p libra-tests --test shells` replays it.
-
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! `SEED=7` plays that seed in the test's own process; `SEEDS=100` plays so many.
 
 mod net;
 mod node;
 mod scenarios;
+mod seeds;
 mod spark;
 mod work;
 mod world;
 
-use std::env;
-use std::future::Future;
-use std::process::{Command, Output};
-
-use anyhow::{Context, Result, ensure};
-use mad_turmoil::time::SimClocksGuard;
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
+use anyhow::{Result, ensure};
 use scenarios as on;
-use tracing_subscriber::EnvFilter;
-use world::{World, simulate};
-
-/// Which seed is played, in this process.
-const SEED: &str = "SEED";
-/// How many seeds are played, each in a process of its own; for long runs.
-const SEEDS: &str = "SEEDS";
-/// Before each line of a story.
-const LINE: &str = "story: ";
-
-fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok()?.parse().ok()
-}
-
-/// Plays a script with one seed here, or with several in processes of their own: what one world
-/// leaves behind in its process must not reach the next.
-fn play<F>(test: &str, script: fn(World) -> F) -> Result<()>
-where
-    F: Future<Output = Result<()>> + 'static,
-{
-    if let Some(seed) = number(SEED) {
-        log();
-        mad_turmoil::rand::set_rng(StdRng::seed_from_u64(seed));
-        let _clocks = SimClocksGuard::init();
-        for line in simulate(seed, script)? {
-            println!("{LINE}{line}");
-        }
-        return Ok(());
-    }
-    for seed in 1..=number(SEEDS).unwrap_or(1) {
-        told(test, seed)?;
-    }
-    Ok(())
-}
-
-/// Shows log lines, if `RUST_LOG` asks for some; `turmoil=trace` shows every message.
-fn log() {
-    if let Ok(filter) = EnvFilter::try_from_default_env() {
-        tracing_subscriber::fmt().with_env_filter(filter).without_time().init();
-    }
-}
-
-/// The story of a seed, told by a process of its own.
-fn told(test: &str, seed: u64) -> Result<Vec<String>> {
-    let output = child(test, seed)?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    ensure!(
-        output.status.success(),
-        "{said}{}\nreplay: {SEED}={seed} cargo nextest run -p libra-tests --test shells {test}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let lines = said.lines().filter_map(|line| line.strip_prefix(LINE));
-    Ok(lines.map(str::to_owned).collect())
-}
-
-fn child(test: &str, seed: u64) -> Result<Output> {
-    Command::new(env::current_exe()?)
-        .args(["--exact", test, "--nocapture"])
-        .env(SEED, seed.to_string())
-        .output()
-        .context("a process of the same test")
-}
+use seeds::{play, process, told};
 
 #[test]
 fn the_leader_is_cut_off() -> Result<()> {
@@ -96,10 +27,8 @@ fn the_owner_crashes() -> Result<()> {
 
 #[test]
 fn the_owner_is_cut_off_both_ways() -> Result<()> {
-    play(
-        "the_owner_is_cut_off_both_ways",
-        on::the_owner_is_cut_off_both_ways,
-    )
+    let name = "the_owner_is_cut_off_both_ways";
+    play(name, on::the_owner_is_cut_off_both_ways)
 }
 
 #[test]
@@ -120,4 +49,29 @@ fn spark_is_cut_off() -> Result<()> {
 #[test]
 fn the_power_fails() -> Result<()> {
     play("the_power_fails", on::the_power_fails)
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() -> Result<()> {
+    let story = told("the_owner_crashes", 7)?;
+    ensure!(story.len() > 10, "{story:?}");
+    ensure!(
+        told("the_owner_crashes", 7)? == story,
+        "seed 7 told two stories"
+    );
+    ensure!(
+        told("the_owner_crashes", 8)? != story,
+        "seed 8 tells that of 7"
+    );
+    Ok(())
+}
+
+/// The test of the tests: what they are to see, they see.
+#[test]
+fn a_power_cut_is_seen_where_nothing_was_synced() -> Result<()> {
+    let output = process("the_power_fails", 1, "sync-before-ack")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(!output.status.success(), "nothing was lost");
+    ensure!(said.contains("starts again"), "it failed too early: {said}");
+    Ok(())
 }

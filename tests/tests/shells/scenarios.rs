@@ -47,10 +47,11 @@ fn heal(world: &World, id: u64) {
 
 /// Three nodes form; writes through each; the leader is cut off and comes back.
 pub(crate) async fn the_leader_is_cut_off(world: World) -> Result<()> {
-    let leader = world.leader_among(&NODES).await?;
+    let leader = world.ready().await?;
     for id in NODES {
         world.runs(id, &format!("s-{id}"), "SELECT 1").await?;
     }
+    sleep(world.moment(Duration::from_secs(1))).await;
     cut(&world, leader, Cut::Both);
     let rest = others(leader);
     let next = world.leader_among(&rest).await?;
@@ -73,13 +74,13 @@ pub(crate) async fn the_leader_is_cut_off(world: World) -> Result<()> {
 
 /// The owner of a session dies while a statement runs: another goes on with it.
 pub(crate) async fn the_owner_crashes(world: World) -> Result<()> {
-    let leader = world.leader_among(&NODES).await?;
+    let leader = world.ready().await?;
     let owner = others(leader)[0];
     let session = world.session_of(owner).await?;
     let code = World::long("outlives", LASTS);
     let job = world.accepted(leader, &session, &code).await?;
     world.begun("outlives").await?;
-    sleep(Duration::from_millis(700)).await;
+    sleep(world.moment(A_WHILE)).await;
     world.crash(owner).await;
     let record = world.succeeds(leader, job).await?;
     ensure!(record.ended_on_node != owner, "{record:?}");
@@ -93,13 +94,14 @@ pub(crate) async fn the_owner_crashes(world: World) -> Result<()> {
 
 /// The owner of a session is cut off from the other nodes and not from Spark: it stops by itself.
 async fn the_owner_is_cut_off(world: World, how: Cut) -> Result<()> {
-    let leader = world.leader_among(&NODES).await?;
+    let leader = world.ready().await?;
     let owner = others(leader)[0];
     let session = world.session_of(owner).await?;
     let before = world.owner(leader, &session).await?;
     let code = World::long("moves", LASTS);
     let job = world.accepted(leader, &session, &code).await?;
     world.begun("moves").await?;
+    sleep(world.moment(Duration::from_secs(1))).await;
     cut(&world, owner, how);
     let moved = || async {
         let at = world.leader_among(&others(owner)).await?;
@@ -136,7 +138,7 @@ pub(crate) async fn the_owner_does_not_hear(world: World) -> Result<()> {
 
 /// The owner of a session loses Spark and not the other nodes, for a while: nothing is sent twice.
 pub(crate) async fn spark_is_cut_off(world: World) -> Result<()> {
-    let leader = world.leader_among(&NODES).await?;
+    let leader = world.ready().await?;
     let owner = others(leader)[0];
     let session = world.session_of(owner).await?;
     let code = World::long("goes on", LASTS);
@@ -144,7 +146,7 @@ pub(crate) async fn spark_is_cut_off(world: World) -> Result<()> {
     world.begun("goes on").await?;
     world.tell("the owner loses Spark");
     turmoil::partition(host(owner), spark::HOST);
-    sleep(A_WHILE).await;
+    sleep(world.moment(A_WHILE)).await;
     turmoil::repair(host(owner), spark::HOST);
     world.tell("the owner has Spark again");
     world.succeeds(leader, job).await?;
@@ -154,7 +156,7 @@ pub(crate) async fn spark_is_cut_off(world: World) -> Result<()> {
 
 /// The power fails everywhere at once: what was acknowledged is there afterwards.
 pub(crate) async fn the_power_fails(world: World) -> Result<()> {
-    let leader = world.leader_among(&NODES).await?;
+    let leader = world.ready().await?;
     world.runs(leader, "before", "SELECT 1").await?;
     let code = World::long("through the night", LASTS);
     let job = world.accepted(leader, "before", &code).await?;
@@ -167,7 +169,7 @@ pub(crate) async fn the_power_fails(world: World) -> Result<()> {
     for id in NODES {
         world.crash(id).await;
     }
-    sleep(Duration::from_millis(500)).await;
+    sleep(world.moment(Duration::from_secs(1))).await;
     for id in NODES {
         world.bounce(id).await;
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use super::{node, spark};
 /// The coordinators.
 pub(crate) const NODES: [u64; 3] = [1, 2, 3];
 /// Of simulated time, for what takes a moment.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// How long a call inside a node may take before its outcome is given up.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks.
@@ -55,6 +56,7 @@ pub(crate) struct World(Arc<Shared>);
 
 struct Shared {
     seed: u64,
+    dice: AtomicU64,
     dir: TempDir,
     orders: Mutex<Vec<Order>>,
     desks: Mutex<BTreeMap<u64, mpsc::UnboundedSender<Work>>>,
@@ -79,6 +81,7 @@ pub(crate) fn simulate<F>(seed: u64, script: fn(World) -> F) -> Result<Vec<Strin
 where
     F: Future<Output = Result<()>> + 'static,
 {
+    libra_proto::safety::from_environment()?;
     let world = World::new(seed)?;
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)
@@ -127,6 +130,7 @@ impl World {
         let log = || Arc::new(MemoryBacking::default());
         Ok(Self(Arc::new(Shared {
             seed,
+            dice: AtomicU64::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
             dir: tempfile::tempdir()?,
             orders: Mutex::default(),
             desks: Mutex::default(),
@@ -139,6 +143,15 @@ impl World {
 
     pub(crate) fn seed(&self) -> u64 {
         self.0.seed
+    }
+
+    /// A time below that one, drawn from the world's seed.
+    pub(crate) fn moment(&self, below: Duration) -> Duration {
+        let drawn = self.0.dice.fetch_add(1, Ordering::Relaxed);
+        let mixed = (drawn ^ (drawn >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let below_ms = u64::try_from(below.as_millis()).unwrap_or(u64::MAX).max(1);
+        Duration::from_millis((mixed ^ (mixed >> 31)) % below_ms)
     }
 
     pub(crate) fn data_dir(&self, id: u64) -> std::path::PathBuf {
@@ -285,7 +298,10 @@ impl World {
             }
             if Instant::now() >= deadline {
                 let what = format!("waited in vain: {what}");
-                return Err(found.err().map_or_else(|| anyhow!("nothing"), |e| e).context(what));
+                return Err(found
+                    .err()
+                    .map_or_else(|| anyhow!("nothing"), |e| e)
+                    .context(what));
             }
             sleep(LOOK).await;
         }
@@ -301,11 +317,30 @@ impl World {
             let leader = named.pop_first().flatten();
             Ok(leader.filter(|leader| named.is_empty() && ids.contains(leader)))
         };
-        let leader = self.until_some(&format!("a leader of {ids:?}"), agreed).await?;
+        let leader = self
+            .until_some(&format!("a leader of {ids:?}"), agreed)
+            .await?;
         if locked(&self.0.leader).replace(leader) != Some(leader) {
             self.tell(format!("node {leader} leads {ids:?}"));
         }
         Ok(leader)
+    }
+
+    /// Waits until all nodes are members, registered and at work; who leads them.
+    pub(crate) async fn ready(&self) -> Result<u64> {
+        let at_work = || async {
+            let mut ready = true;
+            for id in NODES {
+                ready &= self
+                    .look(id, |registry| {
+                        registry.settings().is_some() && registry.nodes().count() == NODES.len()
+                    })
+                    .await?;
+            }
+            Ok(ready)
+        };
+        self.until("all are registered", at_work).await?;
+        self.leader_among(&NODES).await
     }
 
     /// Waits until all these nodes serve, then checks that their registries are the same.
