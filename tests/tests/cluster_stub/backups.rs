@@ -115,7 +115,10 @@ async fn a_backup_under_load_is_restored_into_a_new_cluster() -> Result<()> {
     let new = three(&stub).isolated(CLIENTS + 4).start().await?;
     restore(&new, 3, &file).await?;
     for via in new.running() {
-        assert_eq!(sessions_and_pools(&new, via).await?, (sessions.clone(), pools.clone()));
+        assert_eq!(
+            sessions_and_pools(&new, via).await?,
+            (sessions.clone(), pools.clone())
+        );
         let after = statements(&new, via).await?;
         for (job, was) in &before {
             let is = after.get(job).with_context(|| format!("{job} is gone"))?;
@@ -125,7 +128,11 @@ async fn a_backup_under_load_is_restored_into_a_new_cluster() -> Result<()> {
                 ended => assert_eq!(is.state(), ended, "{job}"),
             }
         }
-        ensure!(after.values().all(|statement| statement.completed_at_ms != 0));
+        ensure!(
+            after
+                .values()
+                .all(|statement| statement.completed_at_ms != 0)
+        );
     }
 
     // What had not ended: nobody knows. What had: its rows are lost, and that is said.
