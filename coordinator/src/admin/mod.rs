@@ -45,7 +45,7 @@ use crate::peer::{LeaseTerms, Peers};
 use crate::service::{Consistency, Service};
 pub use backup::{BackupReader, BackupSummary, MalformedBackup};
 use call::Call;
-pub(crate) use health::serve_health;
+pub(crate) use health::{say_not_ready, serve_health};
 use problem::Problem;
 
 /// How another node is asked.

@@ -143,11 +143,12 @@ impl Intake<'_> {
         if self.start.dry_run {
             return Ok(());
         }
-        self.waiting_bytes += record.encoded_len();
-        self.waiting.push(record);
-        if self.waiting_bytes >= PART_BYTES {
+        let bytes = record.encoded_len();
+        if self.waiting_bytes + bytes > PART_BYTES {
             self.flush().await?;
         }
+        self.waiting_bytes += bytes;
+        self.waiting.push(record);
         Ok(())
     }
 
