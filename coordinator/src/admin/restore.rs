@@ -19,7 +19,8 @@ use uuid::Uuid;
 use super::AdminService;
 use super::backup::{BackupReader, MalformedBackup, Part};
 use super::call::Call;
-use super::problem::{Problem, Reason};
+use super::problem::Problem;
+use super::reason::Reason;
 
 /// A message of a restore carries up to 1 MiB of the file.
 pub(super) const MESSAGE_BYTES_MOST: usize = 4 << 20;
