@@ -16,7 +16,7 @@ use tonic::transport::Server;
 use tonic::transport::server::Connected;
 use tonic_reflection::server::{v1, v1alpha};
 
-use crate::admin::{AdminService, serve_health};
+use crate::admin::{AdminService, say_not_ready, serve_health};
 use crate::peer::{LeaseService, PeerService, listening};
 use crate::service::Service;
 use crate::telemetry::traces::TracedCalls;
@@ -55,7 +55,6 @@ pub(crate) fn start(
     closing: CancellationToken,
 ) -> JoinHandle<Result<(), tonic::transport::Error>> {
     let (health, health_server) = tonic_health::server::health_reporter();
-    let told = serve_health(health, services.service);
     let router = listening(Server::builder())
         .layer(TracedCalls)
         .add_service(services.raft)
@@ -71,6 +70,8 @@ pub(crate) fn start(
         }
     };
     tokio::spawn(async move {
+        say_not_ready(&health).await;
+        let told = serve_health(health, services.service);
         let served = router.serve_with_incoming_shutdown(incoming, closing.cancelled_owned());
         tokio::select! {
             served = served => served,

@@ -70,35 +70,35 @@ class Client:
                          response_deserializer=answer.FromString)
         return request, call
 
-    def call(self, name, timeout=30, show=True, **fields):
-        request, call = self.method(name)
+    def call(self, called, /, timeout=30, show=True, **fields):
+        request, call = self.method(called)
         if self.service.full_name == SERVICE:
-            CALLED.add(name)
+            CALLED.add(called)
         message = json_format.ParseDict(fields, request())
         try:
             answer = call(message, timeout=timeout)
         except grpc.RpcError as error:
             refused = Refused(error)
-            print(f"{name} {json.dumps(fields)}\n  -> {refused} [{refused.reason}]")
+            print(f"{called} {json.dumps(fields)}\n  -> {refused} [{refused.reason}]")
             raise refused from None
         shown = json_format.MessageToDict(answer)
         if show:
             text = json.dumps(shown)
-            print(f"{name} {json.dumps(fields)}\n  -> {text if len(text) < 400 else text[:400] + ' …'}")
+            print(f"{called} {json.dumps(fields)}\n  -> {text if len(text) < 400 else text[:400] + ' …'}")
         return answer
 
-    def stream(self, name, timeout=30, **fields):
-        request, call = self.method(name)
-        CALLED.add(name)
+    def stream(self, called, /, timeout=30, **fields):
+        request, call = self.method(called)
+        CALLED.add(called)
         return call(json_format.ParseDict(fields, request()), timeout=timeout)
 
-    def refused(self, code, reason, name, **fields):
+    def refused(self, code, reason, called, /, **fields):
         try:
-            answer = self.call(name, **fields)
+            answer = self.call(called, **fields)
         except Refused as refused:
             assert (refused.code, refused.reason) == (code, reason), (str(refused), refused.reason)
             return refused
-        raise AssertionError(f"{name} {fields} was answered: {answer}")
+        raise AssertionError(f"{called} {fields} was answered: {answer}")
 
 
 class Rest:

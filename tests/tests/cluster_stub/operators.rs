@@ -14,10 +14,7 @@ use tokio::process::Command;
 use super::{SOON, nothing_ran_twice, stub, three};
 
 const CLIENTS: usize = 5;
-const SCRIPT: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/checks/admin_reflection.py"
-);
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/checks/admin_reflection.py");
 
 async fn more(load: &Once, than: usize) -> Result<()> {
     until("some more load", SOON, || async {
