@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libra_actors::ports::{Proposed, RegistryPort};
 use libra_proto::registry::{
-    CreateSession, NodeRecord, PutSettings, RegisterNode, Rejection, RejectionCode, SeedPools,
-    Settings, command,
+    CreateSession, NodeRecord, PoolRecord, PutSettings, RegisterNode, Rejection, RejectionCode,
+    SeedPools, Settings, command,
 };
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -106,6 +106,7 @@ pub(crate) async fn register_node(
         store_uuid: identity.store_uuid.clone(),
         boot_id: identity.boot_id(),
         feature_level: libra_raft::registry::FEATURE_LEVEL,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         ..NodeRecord::default()
     };
     let register = command::Kind::RegisterNode(RegisterNode { node: Some(node) });
@@ -183,7 +184,7 @@ async fn put_settings(registry: &RaftRegistry, config: &Config) -> Result<(), Bo
     }
 }
 
-fn settings_of(config: &Config) -> Settings {
+pub(crate) fn settings_of(config: &Config) -> Settings {
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Settings {
         version: 0,
@@ -205,7 +206,12 @@ fn warn_of_other_pools(registry: &RaftRegistry, config: &Config) {
     let present = registry.pools();
     let pairs = config.pools.iter().filter_map(|wanted| {
         let present = present.iter().find(|pool| pool.name == wanted.name)?;
-        (present != wanted).then_some((wanted, present))
+        let paused = present.paused;
+        let wanted_so = PoolRecord {
+            paused,
+            ..wanted.clone()
+        };
+        (*present != wanted_so).then_some((wanted, present))
     });
     let (file, present): (Vec<_>, Vec<_>) = pairs.unzip();
     if !file.is_empty() {

@@ -4,6 +4,7 @@
 //! - [`http`]: REST; over [`service`], which knows no HTTP.
 //! - [`results`]: the result store and how results are rendered.
 //! - [`adapters`]: the actors' ports over the registry; [`live`]: live signs of statements.
+//! - `admin`: the operator's service, with health and reflection; [`backup`] is its file.
 //! - [`peer`]: what coordinators say to each other beside Raft.
 //! - [`run()`]: a coordinator from start to stop; what it does first is `bootstrap`, what it looks
 //!   after beside requests is `upkeep`; `pool_metrics` counts what happens in pools.
@@ -31,5 +32,10 @@ mod run;
 pub mod service;
 pub mod telemetry;
 mod upkeep;
+
+/// The form of backup files: for whoever reads one without a cluster.
+pub mod backup {
+    pub use crate::admin::{BackupReader, BackupSummary, MalformedBackup};
+}
 
 pub use run::{RunError, run};

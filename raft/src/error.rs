@@ -301,6 +301,20 @@ pub enum ReadError {
     Stopped,
 }
 
+/// Why there is no snapshot that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SnapshotError {
+    /// Not written in time; it may come yet.
+    #[error("no snapshot within {limit:?}")]
+    TimedOut {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The node is stopped or stopping.
+    #[error("the registry is stopped")]
+    Stopped,
+}
+
 /// Why the membership is not as it was asked to be.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ChangeError {

@@ -9,6 +9,7 @@
 //! in the same order. Nothing outside this crate names openraft or sled.
 
 mod error;
+mod events;
 mod feed;
 mod formation;
 mod handle;
@@ -21,11 +22,15 @@ pub mod registry;
 pub mod store;
 mod type_config;
 
-pub use error::{ChangeError, FatalError, FormError, Outcome, ProposeError, ReadError, StartError};
+pub use error::{
+    ChangeError, FatalError, FormError, Outcome, ProposeError, ReadError, SnapshotError, StartError,
+};
+pub use events::{EventPage, Events, EventsError};
 pub use feed::{ChangeFeed, FeedEvent};
-pub use handle::{Handle, Predecessor};
+pub use handle::{Handle, Predecessor, TakenSnapshot};
 pub use metrics::{Formation, Member, Role, Status};
 pub use network::connector::{Connector, InvalidAddress, TcpConnector, endpoint};
 pub use network::service::{RaftService, Service};
 pub use node::Node;
 pub use options::{DiskPolicy, FATAL_EXIT_STATUS, FatalHook, Options, SnapshotPolicy};
+pub use store::{NewestSyncs, SyncTimes};

@@ -93,6 +93,8 @@ pub struct Status {
     pub log_bytes: u64,
     /// Syncs of the log since the start.
     pub syncs: u64,
+    /// Leaders that have become known since the start, the same one in another term included.
+    pub leader_changes: u64,
     /// Free bytes on the disk when last looked at.
     pub disk_free_bytes: u64,
     /// Whether proposals are refused because the disk is full.

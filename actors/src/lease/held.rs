@@ -33,6 +33,17 @@ impl fmt::Debug for Lease {
     }
 }
 
+/// How a lease is at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseView {
+    /// Whether this node may act.
+    pub held: bool,
+    /// How long it may without a renewal; zero for a lease that needs none.
+    pub left: Duration,
+    /// How often it was over after it had been held.
+    pub lapses: u64,
+}
+
 impl Lease {
     /// A lease that is never over.
     #[must_use]
@@ -56,6 +67,28 @@ impl Lease {
         match &self.0 {
             Kind::Perpetual => Some(Spell(1)),
             Kind::Renewed(inner) => inner.lock().spell(inner.began.elapsed()),
+        }
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn observe(&self) -> LeaseView {
+        match &self.0 {
+            Kind::Perpetual => LeaseView {
+                held: true,
+                left: Duration::ZERO,
+                lapses: 0,
+            },
+            Kind::Renewed(inner) => {
+                let now = inner.began.elapsed();
+                let owner = inner.lock();
+                let left = owner.left(now);
+                LeaseView {
+                    held: !left.is_zero(),
+                    left,
+                    lapses: owner.lapses(now),
+                }
+            }
         }
     }
 

@@ -20,7 +20,7 @@ pub use clocks::{Liveness, Observed, Refusal, Renewal};
 pub use detector::DetectorHandle;
 pub(crate) use detector::{Detector, DetectorArguments};
 pub(crate) use fence::{Fence, Owner};
-pub use held::Lease;
+pub use held::{Lease, LeaseView};
 pub(crate) use keeper::{Keeper, KeeperArguments};
 pub use options::{Options, Setup};
 pub use owner::Spell;

@@ -48,6 +48,17 @@ impl OwnerLease {
         self.until = Duration::ZERO;
     }
 
+    /// How long it goes on without a renewal; zero when it is over.
+    pub(super) fn left(&self, now: Duration) -> Duration {
+        self.until.saturating_sub(now)
+    }
+
+    /// How often it has been over, after it had been held.
+    pub(super) fn lapses(&self, now: Duration) -> u64 {
+        let held = u64::from(self.spell(now).is_some());
+        self.spells.saturating_sub(held)
+    }
+
     /// The spell that `now` is part of; `None` while the lease is over.
     pub(super) fn spell(&self, now: Duration) -> Option<Spell> {
         (now < self.until).then_some(Spell(self.spells))
@@ -69,6 +80,19 @@ mod tests {
         lease.renewed(ms(100), ms(900));
         assert_eq!(lease.spell(ms(1_299)), Some(Spell(1)));
         assert_eq!(lease.spell(ms(1_300)), None);
+    }
+
+    #[test]
+    fn lapses_are_counted_when_they_begin() {
+        let mut lease = OwnerLease::new(ms(1_200));
+        assert_eq!((lease.left(ms(50)), lease.lapses(ms(50))), (ms(0), 0));
+        lease.renewed(ms(100), ms(150));
+        assert_eq!((lease.left(ms(300)), lease.lapses(ms(300))), (ms(1_000), 0));
+        assert_eq!((lease.left(ms(1_300)), lease.lapses(ms(1_300))), (ms(0), 1));
+        lease.renewed(ms(2_000), ms(2_100));
+        assert_eq!(lease.lapses(ms(2_200)), 1);
+        lease.end();
+        assert_eq!(lease.lapses(ms(2_300)), 2);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The conf that every Spark session gets by default, and what Spark does not let a session set.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libra_proto::registry::Incarnation;
 
@@ -15,6 +15,28 @@ pub struct DefaultConf {
     refused: Mutex<BTreeSet<String>>,
     /// Endpoints that were asked whether their tasks know pools.
     asked: Mutex<BTreeSet<String>>,
+    task_pools: TaskPools,
+}
+
+/// Which endpoints have the interceptor of pools loaded, as far as they have said; a handle, cheap to
+/// clone.
+#[derive(Debug, Clone, Default)]
+pub struct TaskPools(Arc<Mutex<BTreeMap<String, bool>>>);
+
+impl TaskPools {
+    /// Whether the endpoint has it; `None` while it has not been asked.
+    #[must_use]
+    pub fn is_loaded(&self, endpoint: &str) -> Option<bool> {
+        self.lock().get(endpoint).copied()
+    }
+
+    fn note(&self, endpoint: &str, loaded: bool) {
+        self.lock().insert(endpoint.to_owned(), loaded);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the server is extended with.
@@ -31,7 +53,14 @@ impl DefaultConf {
             wanted,
             refused: Mutex::default(),
             asked: Mutex::default(),
+            task_pools: TaskPools::default(),
         }
+    }
+
+    /// What is known of the endpoints' own scheduling.
+    #[must_use]
+    pub fn task_pools(&self) -> TaskPools {
+        self.task_pools.clone()
     }
 
     /// Opens a Spark session with the defaults and, over them, the session's own conf.
@@ -72,6 +101,7 @@ impl DefaultConf {
         let keys = [INTERCEPTORS, SCHEDULER_MODE];
         match client.session(incarnation).config_get(&keys).await {
             Ok(settings) => {
+                self.task_pools.note(endpoint, has_interceptor(&settings));
                 if let Some(why) = no_task_pools(&settings) {
                     tracing::info!(
                         endpoint,
@@ -121,13 +151,20 @@ fn lock(keys: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
 
 /// Why Spark's own scheduler does not know the pools, if it does not.
 fn no_task_pools(settings: &BTreeMap<String, String>) -> Option<&'static str> {
-    let setting = |key| settings.get(key).map(String::as_str).unwrap_or_default();
-    let mut classes = setting(INTERCEPTORS).split(',');
-    if !classes.any(|class| class.trim().rsplit('.').next() == Some(POOL_INTERCEPTOR)) {
+    if !has_interceptor(settings) {
         return Some("the server has no pool interceptor");
     }
-    (!setting(SCHEDULER_MODE).eq_ignore_ascii_case("FAIR"))
+    (!setting(settings, SCHEDULER_MODE).eq_ignore_ascii_case("FAIR"))
         .then_some("the server's spark.scheduler.mode is not FAIR")
+}
+
+fn has_interceptor(settings: &BTreeMap<String, String>) -> bool {
+    let mut classes = setting(settings, INTERCEPTORS).split(',');
+    classes.any(|class| class.trim().rsplit('.').next() == Some(POOL_INTERCEPTOR))
+}
+
+fn setting<'a>(settings: &'a BTreeMap<String, String>, key: &str) -> &'a str {
+    settings.get(key).map(String::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]

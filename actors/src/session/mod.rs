@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::spark::{ClientOptions, Endpoint};
 use crate::statement::Ports;
 
-pub use conf::DefaultConf;
+pub use conf::{DefaultConf, TaskPools};
 pub(crate) use message::Message;
 pub use options::Options;
 use state::State;

@@ -51,6 +51,7 @@ pub(super) fn send_on(
         session_id: id.to_string(),
         epoch,
         to_node: to,
+        ..MoveSession::default()
     });
     let (me, moved, lease) = (me.clone(), id.clone(), state.arguments.ports.lease.clone());
     let task = tokio::spawn(async move {

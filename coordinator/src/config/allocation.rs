@@ -268,6 +268,7 @@ fn spark_pool(name: String) -> PoolRecord {
         min_share: 0,
         scheduling_mode: SchedulingMode::Fifo.into(),
         max_running: 0,
+        paused: false,
     }
 }
 

@@ -21,6 +21,7 @@ pub fn guide_pools() -> Vec<PoolRecord> {
             min_share: *min_share,
             scheduling_mode: SchedulingMode::Fair.into(),
             max_running: 0,
+            paused: false,
         })
         .collect()
 }

@@ -169,7 +169,7 @@ impl Peers {
     }
 
     /// The channel for short calls.
-    pub(super) fn calls_channel(&self, node: NodeId) -> Result<Channel, PeerError> {
+    pub(crate) fn calls_channel(&self, node: NodeId) -> Result<Channel, PeerError> {
         Ok(self.kept(node)?.calls)
     }
 

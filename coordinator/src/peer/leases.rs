@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use libra_actors::lease::{DetectorHandle, Observed, Refusal, Renewal};
+use libra_actors::lease::{DetectorHandle, Lease, LeaseView, Observed, Refusal, Renewal};
 use libra_actors::ports::RenewError;
 use libra_proto::peer::leases_client::LeasesClient;
 use libra_proto::peer::leases_server::{Leases, LeasesServer};
@@ -26,6 +26,7 @@ use crate::service::NodeWatch;
 pub(crate) struct LeaseTerms {
     handle: Handle,
     detector: Arc<OnceLock<DetectorHandle>>,
+    lease: Arc<OnceLock<Lease>>,
     told: Arc<Mutex<Vec<Unreachable>>>,
 }
 
@@ -35,14 +36,21 @@ impl LeaseTerms {
         Self {
             handle,
             detector: Arc::default(),
+            lease: Arc::default(),
             told: Arc::default(),
         }
     }
 
-    /// The detector of this node's actors, once they run.
-    pub(crate) fn count_with(&self, detector: DetectorHandle) {
-        // It is set once: actors are started once in the life of a process.
+    /// The detector of this node's actors, and their lease, once they run.
+    pub(crate) fn count_with(&self, detector: DetectorHandle, lease: Lease) {
+        // They are set once: actors are started once in the life of a process.
         let _ = self.detector.set(detector);
+        let _ = self.lease.set(lease);
+    }
+
+    /// How this node's own lease is, where the actors run.
+    pub(crate) fn lease(&self) -> Option<LeaseView> {
+        self.lease.get().map(Lease::observe)
     }
 
     /// The detector, where the actors run.

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{RaftRegistry, RegisteredNodes, Renewing};
-use crate::admin::AdminService;
+use crate::admin::{self, AdminService};
 use crate::bootstrap::{BootstrapError, Identity};
 use crate::config::Config;
 use crate::grpc::{self, Services};
@@ -160,13 +160,24 @@ async fn serve(
     results.join(peers.clone());
     results.note_replicas(Arc::new(registry.clone()));
 
+    let conf = DefaultConf::new(config.spark.conf.clone());
     let identity = Identity::new(listeners.public_http, listeners.public_grpc, store_uuid);
     let closing = CancellationToken::new();
     let services = Services {
         raft: raft.service(),
         leases: LeaseService::new(caller.clone(), terms.clone()),
         peer: PeerService::new(caller, results.clone(), live.clone(), closing.clone()),
-        admin: AdminService::new(raft.handle(), registry.clone(), config.cluster.name.clone()),
+        admin: AdminService::new(admin::Parts {
+            handle: raft.handle(),
+            service: service.clone(),
+            peers: peers.clone(),
+            terms: terms.clone(),
+            identity: identity.clone(),
+            task_pools: conf.task_pools(),
+            facts: options::facts(config, &endpoints),
+            closing: closing.clone(),
+        }),
+        service: service.clone(),
     };
     let grpc_server = grpc::start(listeners.grpc, services, closing.clone());
     let metrics = prometheus::Registry::new();
@@ -187,6 +198,7 @@ async fn serve(
     if start.until(shutdown.as_mut()).await? {
         let mut upkeep = upkeep::start(service.clone(), registry.clone(), results.clone());
         upkeep.also(session_log.run());
+        upkeep.also(upkeep::note_leadership(registry.clone()));
         upkeep.also(peer::relay(peers.clone(), live.clone()));
         upkeep.also(upkeep::repair(registry.clone(), peers.clone()));
         match pool_metrics {
@@ -208,13 +220,13 @@ async fn serve(
             live: Arc::new(live),
             endpoints,
             client: ClientOptions::default(),
-            conf: DefaultConf::new(config.spark.conf.clone()),
+            conf,
             session: session::Options::default(),
             restart: Policy::default(),
             lease: options::lease(config, renewing)?,
         })
         .await?;
-        terms.count_with(actors.detector());
+        terms.count_with(actors.detector(), actors.lease());
         tracing::info!(
             node_id = node.0,
             http = identity.http,

@@ -8,6 +8,8 @@ use libra_actors::spark::Endpoint;
 use super::RunError;
 use super::listeners::Listeners;
 use crate::adapters::{RaftLease, Renewing};
+use crate::admin::Facts;
+use crate::bootstrap::settings_of;
 use crate::config::Config;
 use crate::http::HttpOptions;
 use crate::peer::LeaseTerms;
@@ -47,6 +49,19 @@ pub(super) fn lease(config: &Config, with: Renewing) -> Result<Option<lease::Set
             ..lease::Options::default()
         },
     }))
+}
+
+/// What the operator is told of this node's configuration.
+pub(super) fn facts(config: &Config, endpoints: &[Endpoint]) -> Facts {
+    let names = endpoints.iter().map(|endpoint| endpoint.name().to_owned());
+    Facts {
+        cluster_name: config.cluster.name.clone(),
+        data_dir: config.node.data_dir.clone(),
+        configured: settings_of(config),
+        lease: config.cluster.lease,
+        alone: config.cluster.peers.is_empty(),
+        endpoints: names.collect(),
+    }
 }
 
 pub(super) fn results(config: &Config, store_uuid: String) -> StoreOptions {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use libra_proto::registry::{Command, applied, command};
+use libra_proto::registry::{Command, Rejection, applied, command};
 use libra_raft::registry::Registry;
 use libra_raft::{Outcome, ProposeError};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -69,7 +69,7 @@ impl Service {
     }
 
     /// Makes sure that this node's registry is as new as `consistency` asks for.
-    pub(super) async fn catch_up(&self, consistency: Consistency) -> Result<(), ServiceError> {
+    pub(crate) async fn catch_up(&self, consistency: Consistency) -> Result<(), ServiceError> {
         match consistency {
             Consistency::Stale => Ok(()),
             Consistency::Linearizable(patience) => self.read_index(patience).await,
@@ -88,13 +88,23 @@ impl Service {
         }
     }
 
-    /// Proposes until it is known what became of it, or patience ends. Every command that comes
-    /// here is safe to repeat: it is applied once, by its request id or by an id of its own.
+    /// Proposes until it is known what became of it, or patience ends; a refusal is an error.
     pub(super) async fn propose(
         &self,
         kind: command::Kind,
         patience: Patience,
     ) -> Result<applied::Result, ServiceError> {
+        let outcome = self.propose_once(kind, patience).await?;
+        outcome.map_err(|rejection| refused(&rejection))
+    }
+
+    /// Proposes until it is known what became of it, or patience ends. Every command that comes
+    /// here is safe to repeat: it is applied once, by its request id or by an id of its own.
+    pub(crate) async fn propose_once(
+        &self,
+        kind: command::Kind,
+        patience: Patience,
+    ) -> Result<Result<applied::Result, Rejection>, ServiceError> {
         let until = patience.until();
         // Without a leader nothing is even tried, so that the answer can say so.
         if !self.leader_is_known(until).await {
@@ -120,8 +130,8 @@ impl Service {
         .await;
         match answered {
             Some(Ok(applied)) => match applied.result {
-                Some(applied::Result::Rejected(rejection)) => Err(refused(&rejection)),
-                Some(result) => Ok(result),
+                Some(applied::Result::Rejected(rejection)) => Ok(Err(rejection)),
+                Some(result) => Ok(Ok(result)),
                 None => Err(ServiceError::Internal {
                     cause: "a command was applied to no result".to_owned(),
                 }),
@@ -174,9 +184,12 @@ impl Service {
 /// what it asks for can be done only once.
 fn shows_repetition(kind: &command::Kind) -> bool {
     match kind {
-        command::Kind::Submit(_) | command::Kind::CreateSession(_) | command::Kind::Cancel(_) => {
-            true
-        }
+        command::Kind::Submit(_)
+        | command::Kind::CreateSession(_)
+        | command::Kind::Cancel(_)
+        | command::Kind::PausePool(_)
+        | command::Kind::RestoreBegin(_)
+        | command::Kind::RestorePart(_) => true,
         command::Kind::RegisterNode(_)
         | command::Kind::PutSettings(_)
         | command::Kind::SeedPools(_)
@@ -198,7 +211,10 @@ fn shows_repetition(kind: &command::Kind) -> bool {
         | command::Kind::CleanupDone(_)
         | command::Kind::Retire(_)
         | command::Kind::PutReplicas(_)
-        | command::Kind::PutHolders(_) => false,
+        | command::Kind::PutHolders(_)
+        | command::Kind::CancelBatch(_)
+        | command::Kind::NoteLeader(_)
+        | command::Kind::RestoreEnd(_) => false,
     }
 }
 

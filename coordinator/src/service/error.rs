@@ -217,6 +217,12 @@ pub enum ServiceError {
         /// What the store said: for the log.
         cause: String,
     },
+    /// The result is recorded, and no node holds it any more.
+    #[error("LIBRA_RESULT_LOST: no node holds the stored result of `{job}` any more")]
+    ResultLost {
+        /// The statement.
+        job: JobId,
+    },
     /// The result holds something that the form asked for cannot show.
     #[error("{cause}; `Accept: application/vnd.apache.arrow.stream` gives it as Spark sent it")]
     Unrenderable {
@@ -321,6 +327,7 @@ impl ServiceError {
             Self::NotFinished { .. } => ErrorCode::StatementNotFinished,
             Self::NoResult { .. } => ErrorCode::StatementFailed,
             Self::ResultUnavailable { .. } => ErrorCode::ResultUnavailable,
+            Self::ResultLost { .. } => ErrorCode::ResultLost,
             Self::Unrenderable { .. } => ErrorCode::NotAcceptable,
             Self::NoLeader { .. } => ErrorCode::NoLeader,
             Self::Draining => ErrorCode::Draining,
@@ -357,6 +364,7 @@ impl ServiceError {
             | Self::PoolProtected { .. }
             | Self::IdempotencyMismatch { .. }
             | Self::NoResult { .. }
+            | Self::ResultLost { .. }
             | Self::Unrenderable { .. }
             | Self::DeadlineExceeded { .. }
             | Self::Internal { .. } => None,

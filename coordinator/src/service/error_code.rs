@@ -71,6 +71,8 @@ pub enum ErrorCode {
     DiskFull,
     /// The result is recorded, but its stored copy cannot be read now.
     ResultUnavailable,
+    /// The result is recorded, and no node holds it any more.
+    ResultLost,
     /// The request took longer than it may.
     DeadlineExceeded,
 }
@@ -96,7 +98,7 @@ const fn kind(name: &'static str, status: u16, title: &'static str) -> ErrorKind
 
 impl ErrorCode {
     /// Every code, in the order of their statuses.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::InvalidRequest,
         Self::SessionNotFound,
         Self::StatementNotFound,
@@ -131,6 +133,7 @@ impl ErrorCode {
         Self::Draining,
         Self::DiskFull,
         Self::ResultUnavailable,
+        Self::ResultLost,
         Self::DeadlineExceeded,
     ];
 
@@ -190,6 +193,7 @@ impl ErrorCode {
             Self::ResultUnavailable => {
                 kind("result-unavailable", 503, "The result cannot be read now")
             }
+            Self::ResultLost => kind("result-lost", 409, "The stored result is lost"),
             Self::DeadlineExceeded => kind("deadline-exceeded", 504, "The request took too long"),
         }
     }

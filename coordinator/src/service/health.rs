@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use libra_proto::registry::Mode;
-use libra_proto::types::SessionId;
+use libra_proto::registry::{Mode, NodeState};
+use libra_proto::types::{NodeId, SessionId};
 use libra_raft::registry::{Registry, SHARED_SESSION};
 use serde_json::Value;
 
@@ -70,9 +70,11 @@ impl Service {
         if self.refuse_while_draining().is_err() {
             return Err("the node is shutting down");
         }
+        let node_id = self.options().node_id;
         let read = self.catch_up(Consistency::Linearizable(patience)).await;
         read.map_err(|_| "no leader answers")?;
         self.view(|registry| match registry.settings() {
+            _ if is_draining(registry, node_id) => Err("the node is drained"),
             None => Err("the registry has no settings yet"),
             // A statement would be refused for its pool.
             Some(_) if registry.pools().next().is_none() => Err("the pools are not made yet"),
@@ -82,6 +84,11 @@ impl Service {
             Some(_) => Ok(()),
         })
     }
+}
+
+fn is_draining(registry: &Registry, node_id: NodeId) -> bool {
+    let node = registry.node(node_id);
+    node.is_some_and(|node| node.state() == NodeState::Draining)
 }
 
 fn has_shared(registry: &Registry) -> bool {

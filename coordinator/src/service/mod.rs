@@ -42,6 +42,7 @@ pub use health::{ComponentHealth, Health, HealthProbe};
 pub use names::PoolName;
 pub use options::ServiceOptions;
 pub use pools::{PoolSettings, PoolSnapshot};
+pub(crate) use rejection::refused;
 pub use results::{OpenResult, ResultSummary, unreadable};
 pub use sessions::{NewSession, SessionPage};
 pub use snapshots::{SessionSnapshot, StatementSnapshot};

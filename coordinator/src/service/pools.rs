@@ -55,6 +55,7 @@ impl Service {
             min_share: settings.min_share,
             scheduling_mode: settings.scheduling_mode.into(),
             max_running: settings.max_running.unwrap_or_default(),
+            paused: false,
         };
         let put = PutPool {
             pool: Some(pool.clone()),

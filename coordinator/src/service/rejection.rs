@@ -6,7 +6,7 @@ use libra_proto::types::JobId;
 use super::{Allowed, Limit, ServiceError};
 
 /// The error that a refusal becomes.
-pub(super) fn refused(rejection: &Rejection) -> ServiceError {
+pub(crate) fn refused(rejection: &Rejection) -> ServiceError {
     let subject = rejection.subject.clone();
     let limit = |limit: Limit| ServiceError::LimitReached {
         limit,
@@ -65,7 +65,11 @@ pub(super) fn refused(rejection: &Rejection) -> ServiceError {
         | RejectionCode::StaleTerm
         | RejectionCode::UnknownNode
         | RejectionCode::StaleBoot
-        | RejectionCode::FeatureLevel => unexpected(rejection),
+        | RejectionCode::FeatureLevel
+        | RejectionCode::EndpointUnreachable
+        | RejectionCode::NotFresh
+        | RejectionCode::RestoreSuperseded
+        | RejectionCode::BadBackup => unexpected(rejection),
     }
 }
 

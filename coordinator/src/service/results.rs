@@ -95,6 +95,10 @@ impl Service {
         }
         let reader = match &found.record.result {
             None => None,
+            // After a restore: there is nobody to ask.
+            Some(manifest) if manifest.holders.is_empty() => {
+                return Err(ServiceError::ResultLost { job });
+            }
             Some(manifest) => {
                 let opened = self.inner.results.reader(job, manifest).await;
                 Some(opened.map_err(|error| unreadable(job, error))?)

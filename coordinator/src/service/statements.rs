@@ -187,8 +187,15 @@ impl Service {
             | applied::Result::Submitted(_)
             | applied::Result::Rejected(_)
             | applied::Result::Pool(_)
-            | applied::Result::Settings(_) => self.look_up(job, session),
+            | applied::Result::Settings(_)
+            | applied::Result::Restored(_) => self.look_up(job, session),
         }
+    }
+
+    /// Whether its owner tries to reach Spark again, as far as this node has been told.
+    #[must_use]
+    pub fn is_reconnecting(&self, job: JobId) -> bool {
+        self.inner.live.signs(job).reconnecting
     }
 
     pub(super) fn look_up(

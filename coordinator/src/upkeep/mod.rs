@@ -4,6 +4,7 @@
 //! **Invariant:** none of it is needed for an answer to be right; it may lag or fail.
 
 mod cleaner;
+mod leader_note;
 mod probes;
 mod repair;
 mod session_log;
@@ -19,6 +20,7 @@ use crate::bootstrap;
 use crate::results::ResultStore;
 use crate::service::Service;
 
+pub(crate) use leader_note::run as note_leadership;
 pub(crate) use probes::Probes;
 pub(crate) use repair::run as repair;
 pub(crate) use session_log::SessionLog;

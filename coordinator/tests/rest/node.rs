@@ -121,6 +121,7 @@ impl TestNode {
             min_share: 2,
             scheduling_mode: SchedulingMode::Fair.into(),
             max_running: 0,
+            paused: false,
         };
         let pools = vec![pool("default", 1), pool("interactive", 2)];
         self.propose(Kind::SeedPools(SeedPools { pools })).await;

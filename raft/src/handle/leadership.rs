@@ -17,9 +17,15 @@ use crate::type_config::RaftMetrics;
 /// Keeps [`Inner::leadership`] true until the node stops.
 pub(crate) async fn watch_leadership(inner: Arc<Inner>, heartbeat: Duration) {
     let mut metrics = inner.raft.metrics();
+    let mut known = None;
     while !inner.is_stopped() {
         let led = {
             let metrics = metrics.borrow_watched();
+            let leader = metrics.current_leader.map(|id| (id, metrics.current_term));
+            if leader.is_some() && leader != known {
+                inner.stats.count_leader();
+                known = leader;
+            }
             if let Some(other) = metrics.current_leader.filter(|id| *id != metrics.id) {
                 inner.succession.note_leader(NodeId(other));
             }
@@ -49,8 +55,10 @@ pub(crate) async fn watch_leadership(inner: Arc<Inner>, heartbeat: Duration) {
 fn tell(inner: &Inner, term: Option<u64>) {
     inner.leadership.send_if_modified(|told| {
         let changed = *told != term;
-        if changed {
-            tracing::info!(node_id = %inner.me(), term = ?term, "leadership");
+        match (*told, term) {
+            (_, Some(term)) if changed => tracing::info!(term, "this node leads"),
+            (Some(term), None) => tracing::info!(term, "this node leads no more"),
+            (None | Some(_), Some(_)) | (None, None) => {}
         }
         *told = term;
         changed

@@ -7,6 +7,7 @@ mod leadership;
 mod members;
 mod propose;
 mod read;
+mod snapshot;
 mod succession;
 
 use std::fmt;
@@ -19,10 +20,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::ReadError;
+use crate::events::Events;
 use crate::feed::ChangeFeed;
 use crate::metrics::{Formation, Status, failure, members};
 use crate::network::peers::Peers;
 use crate::registry::Registry;
+use crate::store::SyncTimes;
 use crate::store::marker::Marker;
 use crate::store::snapshot_dir::SnapshotDir;
 use crate::store::space::Space;
@@ -35,6 +38,7 @@ use leadership::led_term;
 pub(crate) use leadership::watch_leadership;
 pub(crate) use members::Change;
 pub(crate) use read::{ReadQueue, serve_reads};
+pub use snapshot::TakenSnapshot;
 pub use succession::Predecessor;
 pub(crate) use succession::Succession;
 
@@ -195,6 +199,12 @@ impl Handle {
         self.inner.shared.publisher().subscribe()
     }
 
+    /// What operators are told of what is applied here.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.inner.shared.events()
+    }
+
     /// The term that this node leads, once it has applied everything of before it; none at once when
     /// it leads no more, or no quorum has answered it for as long as its lease.
     #[must_use]
@@ -246,6 +256,7 @@ impl Handle {
             purged_index: index(metrics.purged),
             log_bytes: inner.stats.bytes(),
             syncs: inner.stats.syncs(),
+            leader_changes: inner.stats.leaders(),
             disk_free_bytes: inner.space.free(),
             disk_full: inner.space.is_full(),
             store_uuid: inner.peers.me.store_uuid.clone(),
@@ -253,6 +264,12 @@ impl Handle {
             formation: inner.formation.borrow().clone(),
             members: members(&metrics),
         }
+    }
+
+    /// How long the syncs of this node's log have taken; cheap enough to be asked every second.
+    #[must_use]
+    pub fn sync_times(&self) -> SyncTimes {
+        self.inner.stats.sync_times()
     }
 
     /// Waits until a leader is known; none if that takes longer than `limit`, or the node stops.

@@ -107,7 +107,7 @@ impl Registry {
             return false;
         };
         let Some(endpoint) = self.index.endpoints.get(endpoint) else {
-            return self.slots() > 0;
+            return self.slots() > 0 && room_in_pool(limits, 0) > 0;
         };
         let in_pool = endpoint.lanes.get(pool).map_or(0, |lane| lane.taken);
         endpoint.taken < self.slots() && room_in_pool(limits, in_pool) > 0
@@ -139,14 +139,18 @@ impl Registry {
 }
 
 fn room_in_pool(pool: &PoolRecord, taken: u32) -> u32 {
-    if pool.max_running == 0 {
+    if pool.paused {
+        0
+    } else if pool.max_running == 0 {
         u32::MAX
     } else {
         pool.max_running.saturating_sub(taken)
     }
 }
 
+/// A pool that is paused has nothing that may start.
 fn pool_demand(pool: &PoolRecord, lane: &Lane) -> PoolDemand {
+    let eligible = if pool.paused { 0 } else { lane.eligible.len() };
     PoolDemand {
         name: pool.name.clone(),
         weight: pool.weight,
@@ -154,6 +158,6 @@ fn pool_demand(pool: &PoolRecord, lane: &Lane) -> PoolDemand {
         max_running: (pool.max_running != 0).then_some(pool.max_running),
         order: pool.scheduling_mode(),
         running: lane.taken,
-        eligible: u32::try_from(lane.eligible.len()).unwrap_or(u32::MAX),
+        eligible: u32::try_from(eligible).unwrap_or(u32::MAX),
     }
 }

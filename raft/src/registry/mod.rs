@@ -18,6 +18,7 @@ mod invariants;
 mod placement;
 mod queries;
 mod retention;
+mod revive;
 mod snapshot;
 mod state;
 mod update;

@@ -52,6 +52,12 @@ impl Registry {
         self.records.applied_index
     }
 
+    /// The term of the newest log entry applied; 0 before the first.
+    #[must_use]
+    pub fn applied_term(&self) -> u64 {
+        self.records.applied_term
+    }
+
     /// The registry's time: the latest that any command carried, milliseconds since the Unix epoch.
     #[must_use]
     pub fn clock_ms(&self) -> u64 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use libra_proto::registry::snapshot_record::Entity;
 use libra_proto::registry::{
     CleanupRecord, RequestRecord, SessionRecord, SessionState, SnapshotHeader, SnapshotRecord,
-    StatementRecord, StatementState,
+    StagedPart, StatementRecord, StatementState,
 };
 use libra_proto::types::{JobId, SessionId};
 use prost::Message;
@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::error::RestoreError;
 use super::indexes::Indexes;
-use super::state::{FEATURE_LEVEL, Records, Registry};
+use super::state::{FEATURE_LEVEL, Records, Registry, Staged};
 
 impl Registry {
     /// All records, the header first, entities in order of their ids. The iterator holds the state
@@ -29,6 +29,7 @@ impl Registry {
         let statements = records.statements.into_values();
         let cleanups = records.cleanups.into_values().map(Entity::Cleanup);
         let requests = records.requests.into_values();
+        let staged = staged_parts(records.staged).map(Entity::Staged);
         std::iter::once(header)
             .chain(nodes)
             .chain(pools)
@@ -36,6 +37,7 @@ impl Registry {
             .chain(statements.map(|statement| Entity::Statement(Arc::unwrap_or_clone(statement))))
             .chain(cleanups)
             .chain(requests.map(|request| Entity::Request(Arc::unwrap_or_clone(request))))
+            .chain(staged)
             .map(|entity| SnapshotRecord {
                 entity: Some(entity),
             })
@@ -68,18 +70,7 @@ impl Registry {
         known_level: u32,
         records: impl IntoIterator<Item = SnapshotRecord>,
     ) -> Result<Self, RestoreError> {
-        let mut input = records.into_iter();
-        let Some(SnapshotRecord {
-            entity: Some(Entity::Header(header)),
-        }) = input.next()
-        else {
-            return Err(RestoreError::NoHeader);
-        };
-        let mut records = records_of(&header, known_level)?;
-        for (position, record) in (1..).zip(input) {
-            add(&mut records, position, record)?;
-        }
-        check_references(&records)?;
+        let records = gather(known_level, records)?;
         let index = Indexes::build(&records);
         Ok(Self {
             records,
@@ -87,6 +78,65 @@ impl Registry {
             known_level,
         })
     }
+}
+
+/// All records in their places, held against each other.
+pub(super) fn gather(
+    known_level: u32,
+    records: impl IntoIterator<Item = SnapshotRecord>,
+) -> Result<Records, RestoreError> {
+    let mut input = records.into_iter();
+    let Some(SnapshotRecord {
+        entity: Some(Entity::Header(header)),
+    }) = input.next()
+    else {
+        return Err(RestoreError::NoHeader);
+    };
+    let mut records = records_of(&header, known_level)?;
+    for (position, record) in (1..).zip(input) {
+        add(&mut records, position, record)?;
+    }
+    check_references(&records)?;
+    Ok(records)
+}
+
+/// One record for each part; a restore that has only begun has one without records.
+fn staged_parts(staged: Option<Staged>) -> impl Iterator<Item = StagedPart> + Send {
+    let Staged {
+        restore_id, parts, ..
+    } = staged.unwrap_or_default();
+    let count = parts.len() as u64;
+    let begun = (parts.is_empty() && !restore_id.is_empty()).then(Arc::default);
+    let parts = (0..).zip(parts.into_iter().chain(begun));
+    parts.map(move |(position, records)| StagedPart {
+        restore_id: restore_id.clone(),
+        position,
+        parts: count,
+        records: Arc::unwrap_or_clone(records),
+    })
+}
+
+fn add_staged(records: &mut Records, part: StagedPart) -> Result<(), RestoreError> {
+    let what = || format!("part {} of a backup", part.position);
+    let staged = records.staged.get_or_insert_with(|| Staged {
+        restore_id: part.restore_id.clone(),
+        ..Staged::default()
+    });
+    if staged.restore_id != part.restore_id || part.restore_id.is_empty() {
+        return Err(inconsistent(what(), "is of another restore"));
+    }
+    if part.position != staged.parts.len() as u64 {
+        return Err(inconsistent(what(), "is not in its place"));
+    }
+    if part.parts > 0 {
+        let bytes = part
+            .records
+            .iter()
+            .map(|record| record.encoded_len() as u64);
+        staged.bytes = staged.bytes.saturating_add(bytes.sum());
+        staged.parts.push(Arc::new(part.records));
+    }
+    Ok(())
 }
 
 fn header(records: &Records) -> SnapshotHeader {
@@ -126,6 +176,7 @@ fn add(records: &mut Records, position: usize, record: SnapshotRecord) -> Result
         .ok_or(RestoreError::UnknownKind { position })?
     {
         Entity::Header(_) => Err(RestoreError::SecondHeader),
+        Entity::Staged(part) => add_staged(records, part),
         Entity::Node(node) => insert(&mut records.nodes, node.node_id, node, "node"),
         Entity::Pool(pool) => insert(&mut records.pools, pool.name.clone(), pool, "pool"),
         Entity::Session(session) => {

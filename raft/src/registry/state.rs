@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use libra_proto::registry::{
     CleanupRecord, NodeRecord, PoolRecord, RequestRecord, SessionRecord, SessionState, Settings,
-    StatementRecord,
+    SnapshotRecord, StatementRecord,
 };
 use libra_proto::types::JobId;
 
 use super::indexes::Indexes;
 
 /// The newest form of commands and records that this build understands.
+///
+/// Level 1 is what the first release will know; until then it may still grow, as it did with paused
+/// pools, restores, batches of cancels and the leader's note. After a release every command or field
+/// that `apply` acts on in another way comes with a level of its own.
 pub const FEATURE_LEVEL: u32 = 1;
 
 /// The level that every registry begins with, whatever the build that makes it knows.
@@ -20,6 +24,9 @@ pub(super) const FIRST_LEVEL: u32 = 1;
 /// A level that no build knows but one that a test pretends.
 #[cfg(test)]
 pub(super) const TEST_LEVEL: u32 = FEATURE_LEVEL + 1;
+
+/// How many resets a session remembers.
+pub(super) const RESETS_KEPT: usize = 100;
 
 /// The id of the one session of mode SHARED.
 pub const SHARED_SESSION: &str = "default";
@@ -44,6 +51,17 @@ pub(super) struct Records {
     pub(super) cleanups: BTreeMap<JobId, CleanupRecord>,
     /// Requests that were answered, by the log index that answered them.
     pub(super) requests: BTreeMap<u64, Arc<RequestRecord>>,
+    /// A backup that is being taken in.
+    pub(super) staged: Option<Staged>,
+}
+
+/// Parts of a backup that lie aside until all are there.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Staged {
+    pub(super) restore_id: String,
+    pub(super) parts: Vec<Arc<Vec<SnapshotRecord>>>,
+    /// Of all their records.
+    pub(super) bytes: u64,
 }
 
 impl Default for Records {
@@ -62,6 +80,7 @@ impl Default for Records {
             statements: BTreeMap::new(),
             cleanups: BTreeMap::new(),
             requests: BTreeMap::new(),
+            staged: None,
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -95,11 +96,12 @@ impl Worker {
         let mut group = Vec::new();
         // Blocks for the first waiter, takes all others that are there.
         while waiting.blocking_recv_many(&mut group, QUEUE) > 0 {
-            self.stats.count_sync();
+            let begun = Instant::now();
             if let Err(source) = self.backing.sync() {
                 self.give_up(FatalError::Sync { source }, group.drain(..));
                 return;
             }
+            self.stats.note_sync(begun.elapsed());
             let mut waiters = group.drain(..);
             while let Some(waiter) = waiters.next() {
                 if let Err(source) = self.answer(waiter) {

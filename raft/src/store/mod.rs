@@ -23,6 +23,7 @@ pub(crate) mod snapshot_file;
 pub(crate) mod space;
 pub(crate) mod state_machine;
 pub(crate) mod stats;
+mod sync_times;
 pub(crate) mod version;
 
 use std::fs::{self, File};
@@ -35,6 +36,7 @@ use crate::error::FatalError;
 use crate::options::FatalHook;
 
 pub(crate) use open::{Store, open, open_on};
+pub use sync_times::{NewestSyncs, SyncTimes};
 
 /// Makes the names in a directory durable.
 fn sync_dir(dir: &Path) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::{Stream, TryStreamExt};
+use libra_proto::admin::{Event, MembersChanged, Position, event};
 use openraft::storage::RaftStateMachine;
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::watch;
@@ -14,10 +15,11 @@ use tokio::sync::watch;
 use super::snapshot_dir::{Restored, SnapshotDir};
 use super::snapshot_file::SnapshotFile;
 use super::space::Space;
+use crate::events::{EventLog, Events};
 use crate::feed::Publisher;
 use crate::registry::Registry;
 use crate::type_config::{
-    EntryResponder, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
+    EntryResponder, LogId, Membership, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
 };
 
 /// Readers wait while a batch is applied, so batches are kept short.
@@ -28,6 +30,7 @@ const BATCH: usize = 256;
 pub(crate) struct Shared {
     registry: RwLock<Registry>,
     publisher: Publisher,
+    events: Arc<EventLog>,
     /// Index up to which it is applied, exclusive.
     applied: watch::Sender<u64>,
 }
@@ -35,6 +38,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(registry: Registry, publisher: Publisher, next: u64) -> Self {
         Self {
+            events: Arc::new(EventLog::new(registry.applied_index())),
             registry: RwLock::new(registry),
             publisher,
             applied: watch::Sender::new(next),
@@ -47,6 +51,11 @@ impl Shared {
 
     pub(crate) fn publisher(&self) -> &Publisher {
         &self.publisher
+    }
+
+    /// What operators are told.
+    pub(crate) fn events(&self) -> Events {
+        Events::new(Arc::clone(&self.events))
     }
 
     /// Index up to which the registry is applied, exclusive.
@@ -96,7 +105,7 @@ impl StateMachine {
         let Some(last) = batch.last().map(|(entry, _)| entry.log_id) else {
             return Ok(());
         };
-        let mut changes = Vec::new();
+        let (mut changes, mut events) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(batch.len());
         self.shared.change(|registry| {
             for (entry, responder) in batch {
@@ -107,7 +116,15 @@ impl StateMachine {
                             let reason = "the cluster uses forms that this Libra does not know";
                             return Err(io::Error::other(reason));
                         }
-                        Some(registry.apply(index, term, &proposal.0, &mut changes))
+                        let command = &proposal.0;
+                        let applied = registry.apply_and_tell(
+                            index,
+                            term,
+                            command,
+                            &mut changes,
+                            &mut events,
+                        );
+                        Some(applied)
                     }
                     EntryPayload::Blank => {
                         registry.advance(index, term);
@@ -115,6 +132,7 @@ impl StateMachine {
                     }
                     EntryPayload::Membership(membership) => {
                         registry.advance(index, term);
+                        events.extend(members_changed(&membership, index, registry.clock_ms()));
                         self.membership = StoredMembership::new(Some(entry.log_id), membership);
                         None
                     }
@@ -125,6 +143,7 @@ impl StateMachine {
         })?;
         self.last_applied = Some(last);
         self.shared.publisher.changes(changes, last.index);
+        self.shared.events.publish(events, last.index);
         self.shared.applied.send_replace(last.index + 1);
         for (responder, applied) in answers {
             responder.send(applied.map(Box::new));
@@ -196,6 +215,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.membership = meta.last_membership;
         self.shared.change(|current| *current = registry);
         self.shared.publisher.replaced();
+        let applied = self.last_applied.map_or(0, |id| id.index);
+        self.shared.events.replaced(applied);
         let next = self.last_applied.map_or(0, |id| id.index + 1);
         self.shared.applied.send_replace(next);
         Ok(())
@@ -204,6 +225,23 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
         Ok(self.snapshots.newest().map(into_snapshot))
     }
+}
+
+/// Of the group as it is after a change, not in the middle of one.
+fn members_changed(membership: &Membership, index: u64, at_ms: u64) -> Option<Event> {
+    if membership.get_joint_config().len() != 1 {
+        return None;
+    }
+    let learners = membership.learner_ids().collect();
+    let members = MembersChanged {
+        voters: membership.voter_ids().collect(),
+        learners,
+    };
+    Some(Event {
+        position: Some(Position { index, ordinal: 0 }),
+        at_ms,
+        kind: Some(event::Kind::MembersChanged(members)),
+    })
 }
 
 /// The registry as of one moment, to be written while it goes on.

@@ -38,6 +38,7 @@ pub fn pool(name: &str, weight: u32, min_share: u32) -> PoolRecord {
         min_share,
         scheduling_mode: SchedulingMode::Fair.into(),
         max_running: 0,
+        paused: false,
     }
 }
 

@@ -88,7 +88,7 @@ fn next(status: &Status, details: &ErrorDetails) -> Option<String> {
 /// By the reasons that `admin.proto` lists; none for one that says all itself, or is not known here.
 fn by_reason(reason: &str) -> Option<&'static str> {
     Some(match reason {
-        "POOL_UNKNOWN" | "POOL_NOT_FOUND" => "`libra admin pools list` shows the pools",
+        "POOL_NOT_FOUND" => "`libra admin pools list` shows the pools",
         "SESSION_NOT_FOUND" => "`libra admin sessions list` shows the sessions",
         "STATEMENT_NOT_FOUND" => {
             "`libra admin statements list` shows the statements; those that ended long ago are \
@@ -315,6 +315,7 @@ mod tests {
             "INVALID_REQUEST",
             "OUTCOME_UNKNOWN",
             "NO_SNAPSHOT",
+            "LIMIT_REACHED",
         ];
         for reason in reasons {
             assert!(

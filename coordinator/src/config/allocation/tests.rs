@@ -28,6 +28,7 @@ fn pool(name: &str, weight: u32, min_share: u32, mode: SchedulingMode, max: u32)
         min_share,
         scheduling_mode: mode.into(),
         max_running: max,
+        paused: false,
     }
 }
 

@@ -19,5 +19,6 @@ pub use result::{ColumnView, ResultPage, ResultView, Rows};
 pub use session::{
     ActiveStatement, OwnerView, ResetView, SessionList, SessionView, StatementCountsView,
 };
+pub(crate) use session::{mode_label, shown_conf};
 pub use statement::{ErrorView, ProgressView, QueryContextView, StatementList, StatementView};
 pub use time::Timestamp;

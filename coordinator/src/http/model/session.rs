@@ -202,7 +202,8 @@ fn state_label(state: SessionState, busy: bool) -> &'static str {
     }
 }
 
-fn mode_label(mode: Mode) -> &'static str {
+/// As the API names a mode.
+pub(crate) fn mode_label(mode: Mode) -> &'static str {
     match mode {
         Mode::Unspecified | Mode::Shared => "SHARED",
         Mode::Isolated => "ISOLATED",
@@ -212,7 +213,8 @@ fn mode_label(mode: Mode) -> &'static str {
 // The words by which Spark itself recognises what it must not show (`spark.redaction.regex`).
 const SECRET_WORDS: [&str; 5] = ["secret", "password", "token", "access.key", "accesskey"];
 
-fn shown_conf(conf: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+/// The conf without its secrets.
+pub(crate) fn shown_conf(conf: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let shown = |key: &str, value: &str| {
         let key = key.to_ascii_lowercase();
         if SECRET_WORDS.iter().any(|word| key.contains(word)) {

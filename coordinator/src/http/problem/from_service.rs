@@ -46,6 +46,7 @@ impl From<ServiceError> for Problem {
             | ServiceError::IdempotencyMismatch { .. }
             | ServiceError::NotFinished { .. }
             | ServiceError::NoResult { .. }
+            | ServiceError::ResultLost { .. }
             | ServiceError::Unrenderable { .. }
             | ServiceError::NoLeader {
                 outcome_unknown: false,

@@ -89,7 +89,11 @@ async fn first_rows(
         // No need to touch the file: a lost one does not hide the statement.
         return Ok((no_rows()?, (stored > 0).then_some(0)));
     }
-    let opened = service.open_result(snapshot).await?;
+    let opened = match service.open_result(snapshot).await {
+        // What is lost for good does not hide the statement either.
+        Err(ServiceError::ResultLost { .. }) => return Ok((no_rows()?, Some(0))),
+        opened => opened?,
+    };
     let Some(reader) = opened.reader else {
         return Ok((no_rows()?, None));
     };

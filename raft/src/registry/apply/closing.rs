@@ -1,5 +1,6 @@
 //! How sessions end: closed on request, closed by their owner's word, or failed.
 
+use libra_proto::admin::{SessionEnded, event};
 use libra_proto::registry::{
     CleanupRecord, CloseSession, FailSession, Mode, RejectionCode, SessionClosed, SessionRecord,
     SessionState, StatementError, StatementState,
@@ -76,6 +77,12 @@ impl Step<'_> {
         self.turn_session(id, SessionState::Closed, |session| {
             session.closed_at_ms = now;
         });
+        let reason = self.session(id).map(|session| session.close_reason.clone());
+        self.tell(event::Kind::SessionEnded(SessionEnded {
+            session_id: id.to_owned(),
+            reason: reason.unwrap_or_default(),
+            failed: false,
+        }));
     }
 
     pub(super) fn fail_session(&mut self, command: &FailSession) -> Outcome {
@@ -97,6 +104,13 @@ impl Step<'_> {
             session.error.clone_from(&command.error);
             session.closed_at_ms = now;
         });
+        let error = command.error.as_ref();
+        let reason = error.map(|error| format!("{}: {}", error.error_class, error.message));
+        self.tell(event::Kind::SessionEnded(SessionEnded {
+            session_id: id.to_owned(),
+            reason: reason.unwrap_or_default(),
+            failed: true,
+        }));
         Ok(done(true))
     }
 

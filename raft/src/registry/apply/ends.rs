@@ -1,5 +1,6 @@
 //! How statements end, and how they are forgotten.
 
+use libra_proto::admin::{self, StatementEnded, event};
 use libra_proto::registry::{
     CleanupDone, Finish, Rejection, RejectionCode, ResultManifest, Retire, StatementError,
     StatementRecord, StatementState,
@@ -84,6 +85,29 @@ impl Step<'_> {
             .amend_session(&id, |session| session.last_activity_ms = now);
         self.note_statement(job, &id);
         self.note_session(&id);
+        self.tell_of_end(job);
+    }
+
+    fn tell_of_end(&mut self, job: JobId) {
+        let Ok(statement) = self.statement(job) else {
+            return;
+        };
+        let error = statement.error.as_ref();
+        let began = match statement.started_at_ms {
+            0 => statement.completed_at_ms,
+            started => started,
+        };
+        let ended = StatementEnded {
+            job_id: job.to_string(),
+            session_id: statement.session_id.clone(),
+            pool: statement.pool.clone(),
+            user: statement.user.clone(),
+            state: shown(statement.state()).into(),
+            error_class: error.map(|e| e.error_class.clone()).unwrap_or_default(),
+            queue_time_ms: began.saturating_sub(statement.submitted_at_ms),
+            execution_time_ms: statement.completed_at_ms.saturating_sub(began),
+        };
+        self.tell(event::Kind::StatementEnded(ended));
     }
 
     pub(super) fn cleanup_done(&mut self, command: &CleanupDone) -> Outcome {
@@ -125,6 +149,18 @@ impl Step<'_> {
             }
         }
         Ok(done(changed))
+    }
+}
+
+/// A statement's state as operators are told of it.
+fn shown(state: StatementState) -> admin::StatementState {
+    match state {
+        StatementState::Unspecified => admin::StatementState::Unspecified,
+        StatementState::Queued => admin::StatementState::Queued,
+        StatementState::Running => admin::StatementState::Running,
+        StatementState::Succeeded => admin::StatementState::Succeeded,
+        StatementState::Failed => admin::StatementState::Failed,
+        StatementState::Cancelled => admin::StatementState::Cancelled,
     }
 }
 

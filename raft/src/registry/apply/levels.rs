@@ -5,6 +5,7 @@
 //! only once every node knows the next; a build that meets a level beyond its own must stop
 //! ([`Registry::is_beyond`]).
 
+use libra_proto::admin::{FeatureLevelRaised, event};
 #[cfg(test)]
 use libra_proto::registry::PoolRecord;
 use libra_proto::registry::command::Kind;
@@ -40,6 +41,9 @@ impl Step<'_> {
         }
         self.registry.records.feature_level = level;
         self.note_settings();
+        self.tell(event::Kind::FeatureLevelRaised(FeatureLevelRaised {
+            level,
+        }));
         Ok(done(true))
     }
 

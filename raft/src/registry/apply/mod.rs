@@ -12,6 +12,7 @@ mod nodes;
 mod pools;
 mod replicas;
 mod requests;
+mod restore;
 mod sessions;
 mod settings;
 mod starts;
@@ -19,6 +20,7 @@ mod submit;
 
 use std::collections::BTreeSet;
 
+use libra_proto::admin::{Event, LeaderElected, Position, event};
 use libra_proto::registry::command::Kind;
 use libra_proto::registry::{
     Applied, Command, Done, Rejection, RejectionCode, SessionRecord, StatementRecord, applied,
@@ -37,6 +39,8 @@ struct Step<'a> {
     /// The registry's clock, which every timestamp made here is.
     now: u64,
     changes: &'a mut Vec<Change>,
+    /// What operators are told.
+    events: Vec<event::Kind>,
     /// Sessions touched, each told of once, at the end.
     touched: BTreeSet<String>,
 }
@@ -51,6 +55,18 @@ impl Registry {
         term: u64,
         command: &Command,
         changes: &mut Vec<Change>,
+    ) -> Applied {
+        self.apply_and_tell(index, term, command, changes, &mut Vec::new())
+    }
+
+    /// The same, and pushes what operators are told of it: the same on every node.
+    pub fn apply_and_tell(
+        &mut self,
+        index: u64,
+        term: u64,
+        command: &Command,
+        changes: &mut Vec<Change>,
+        events: &mut Vec<Event>,
     ) -> Applied {
         if index <= self.records.applied_index {
             return answer(Ok(done(false)));
@@ -68,10 +84,13 @@ impl Registry {
             registry: self,
             now,
             changes,
+            events: Vec::new(),
             touched: BTreeSet::new(),
         };
-        let outcome = step.run(command.kind.as_ref());
+        let outcome = step.run(command);
+        let told = std::mem::take(&mut step.events);
         step.tell_of_sessions();
+        events.extend(in_order(told, index, now));
         let applied = answer(outcome);
         self.remember(index, command, &applied);
         applied
@@ -87,11 +106,12 @@ impl Registry {
 }
 
 impl Step<'_> {
-    fn run(&mut self, kind: Option<&Kind>) -> Outcome {
-        let Some(kind) = kind else {
+    fn run(&mut self, command: &Command) -> Outcome {
+        let Some(kind) = &command.kind else {
             return Err(reject(RejectionCode::Malformed, "command"));
         };
         match kind {
+            Kind::NoteLeader(_) => Ok(self.note_leader(command)),
             Kind::RegisterNode(command) => self.register_node(command),
             Kind::NodeDown(command) => self.node_down(command),
             Kind::DrainNode(command) => self.drain_node(command),
@@ -101,6 +121,7 @@ impl Step<'_> {
             Kind::SeedPools(command) => self.seed_pools(command),
             Kind::PutPool(command) => self.put_pool(command),
             Kind::DeletePool(command) => self.delete_pool(command),
+            Kind::PausePool(command) => self.pause_pool(command),
             Kind::CreateSession(command) => self.create_session(command),
             Kind::OpenSession(command) => self.open_session(command),
             Kind::ResetSession(command) => self.reset_session(command),
@@ -111,13 +132,32 @@ impl Step<'_> {
             Kind::Submit(command) => self.submit(command),
             Kind::StartBatch(command) => self.start_batch(command),
             Kind::Cancel(command) => self.cancel(command),
+            Kind::CancelBatch(command) => self.cancel_batch(command),
             Kind::TimeOut(command) => self.time_out(command),
             Kind::Finish(command) => self.finish(command),
             Kind::CleanupDone(command) => self.cleanup_done(command),
             Kind::Retire(command) => self.retire(command),
             Kind::PutReplicas(command) => self.put_replicas(command),
             Kind::PutHolders(command) => self.put_holders(command),
+            Kind::RestoreBegin(command) => self.restore_begin(command),
+            Kind::RestorePart(command) => self.restore_part(command),
+            Kind::RestoreEnd(command) => self.restore_end(command),
         }
+    }
+
+    /// Whoever proposes this leads that term: else it was refused before it came here.
+    fn note_leader(&mut self, command: &Command) -> applied::Result {
+        if command.leader_term != 0 {
+            self.tell(event::Kind::LeaderElected(LeaderElected {
+                node_id: command.proposer_node,
+                term: command.leader_term,
+            }));
+        }
+        done(false)
+    }
+
+    fn tell(&mut self, event: event::Kind) {
+        self.events.push(event);
     }
 
     fn note_session(&mut self, id: &str) {
@@ -165,6 +205,15 @@ impl Step<'_> {
             .map(AsRef::as_ref)
             .ok_or_else(|| reject(RejectionCode::UnknownJob, job.to_string()))
     }
+}
+
+/// The events of one entry, each with its place in the stream.
+fn in_order(told: Vec<event::Kind>, index: u64, at_ms: u64) -> impl Iterator<Item = Event> {
+    (0..).zip(told).map(move |(ordinal, kind)| Event {
+        position: Some(Position { index, ordinal }),
+        at_ms,
+        kind: Some(kind),
+    })
 }
 
 fn answer(outcome: Outcome) -> Applied {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use libra_proto::admin::{SessionMoved, event};
 use libra_proto::registry::{MoveSession, RejectionCode, Unreachable, applied};
 use libra_proto::types::JobId;
 
@@ -15,8 +16,9 @@ impl Step<'_> {
     /// Gives away what is owned by nodes that are not UP, evenly over those that are. While none
     /// is, everything stays where it was: its owner may still come back.
     ///
-    /// Whoever changes the state of a node calls this last.
-    pub(super) fn settle(&mut self, unreachable: &[Unreachable]) {
+    /// Whoever changes the state of a node calls this last. Says how many went.
+    pub(super) fn settle(&mut self, unreachable: &[Unreachable]) -> u64 {
+        let mut moved = 0;
         let mut load = self.registry.load();
         let owned = self.registry.index.owned.iter();
         let stranded: Vec<String> = owned
@@ -33,12 +35,14 @@ impl Step<'_> {
                     barred.contains(&(node, session.endpoint.as_str()))
                 })
             });
-            let Some(to) = placed else { return };
+            let Some(to) = placed else { return moved };
             if let Some(sessions) = load.get_mut(&to) {
                 *sessions = sessions.saturating_add(1);
             }
             self.give(&id, to);
+            moved += 1;
         }
+        moved
     }
 
     /// Gives one session to a node, by somebody's wish. Without a node named it goes to the one
@@ -51,11 +55,18 @@ impl Step<'_> {
         if !owned.is_some_and(|ids| ids.contains(id)) {
             return Err(over(session));
         }
+        let reaches = |node: u64| {
+            let mut pairs = command.unreachable.iter();
+            !pairs.any(|pair| pair.node_id == node && pair.endpoint == session.endpoint)
+        };
         let to = match command.to_node {
             0 => self
-                .emptiest_without(owner)
+                .emptiest_without(owner, |node| !reaches(node))
                 .ok_or_else(|| reject(RejectionCode::NoNode, id))?,
-            node => self.up_node(node)?,
+            node if reaches(self.up_node(node)?) => node,
+            node => {
+                return Err(reject(RejectionCode::EndpointUnreachable, node.to_string()));
+            }
         };
         if to != owner {
             self.give(id, to);
@@ -63,17 +74,23 @@ impl Step<'_> {
         self.session(id).cloned().map(applied::Result::Session)
     }
 
-    /// The node with the fewest sessions, if one of `owner`'s were not there; in doubt the owner.
-    fn emptiest_without(&self, owner: u64) -> Option<u64> {
+    /// The node with the fewest sessions, if one of `owner`'s were not there; in doubt the owner. One
+    /// that is `barred` only where all are, or instead of an owner that is.
+    fn emptiest_without(&self, owner: u64, barred: impl Fn(u64) -> bool) -> Option<u64> {
         let mut load = self.registry.load();
         let Some(own) = load.get_mut(&owner) else {
-            return place(&load, |_| false);
+            return place(&load, barred);
         };
         *own = own.saturating_sub(1);
         let own = *own;
-        let fewest = place(&load, |_| false)?;
+        let fewest = place(&load, &barred)?;
         let fewer = load.get(&fewest).is_some_and(|sessions| *sessions < own);
-        Some(if fewer { fewest } else { owner })
+        let better = match (barred(fewest), barred(owner)) {
+            (false, true) => true,
+            (true, false) => false,
+            (true, true) | (false, false) => fewer,
+        };
+        Some(if better { fewest } else { owner })
     }
 
     /// The session's next epoch, in which it is another node's.
@@ -82,12 +99,21 @@ impl Step<'_> {
             return;
         };
         let from = session.owner_node;
+        let epoch = session.epoch.saturating_add(1);
         self.registry.update_session(id, |session| {
             session.owner_node = to;
-            session.epoch = session.epoch.saturating_add(1);
+            session.epoch = epoch;
         });
         self.note_session(id);
-        for job in self.running_jobs(id) {
+        let running = self.running_jobs(id);
+        self.tell(event::Kind::SessionMoved(SessionMoved {
+            session_id: id.to_owned(),
+            from_node: from,
+            to_node: to,
+            epoch,
+            running: running.len() as u64,
+        }));
+        for job in running {
             self.move_copies(job, id, from, to);
         }
     }

@@ -1,8 +1,10 @@
 //! Nodes: how they come, fall, rest and leave. What they own goes with that.
 
+use libra_proto::admin::{self, FailedOver, NodeRegistered, NodeRemoved, NodeStateChanged, event};
 use libra_proto::registry::{
     DrainNode, NodeDown, NodeRecord, NodeState, RegisterNode, Rejection, RejectionCode, RemoveNode,
 };
+use libra_proto::types::NodeId;
 
 use super::levels::known_by;
 use super::{Outcome, Step, done, malformed};
@@ -26,7 +28,18 @@ impl Step<'_> {
         if known == Some(&node) {
             return Ok(done(false));
         }
+        let before = known.map(NodeRecord::state);
         node.registered_at_ms = self.now;
+        self.tell(event::Kind::NodeRegistered(NodeRegistered {
+            node_id: node.node_id,
+            boot_id: node.boot_id.clone(),
+            http: node.http.clone(),
+            grpc: node.grpc.clone(),
+            version: node.version.clone(),
+        }));
+        if let Some(before) = before {
+            self.tell_of_node(node.node_id, before, node.state());
+        }
         self.put_node(node);
         self.settle(&[]);
         Ok(done(true))
@@ -36,7 +49,18 @@ impl Step<'_> {
     pub(super) fn node_down(&mut self, command: &NodeDown) -> Outcome {
         let node = self.node_at(command.node_id, &command.boot_id)?;
         let changed = self.set_node_state(&node, NodeState::Down);
-        self.settle(&command.unreachable);
+        let at = self.events.len();
+        let sessions_moved = self.settle(&command.unreachable);
+        if changed || sessions_moved > 0 {
+            let left = self.registry.session_load(NodeId(command.node_id));
+            let failed_over = FailedOver {
+                node_id: command.node_id,
+                sessions_moved,
+                sessions_left: left as u64,
+            };
+            // Told before what it brings about.
+            self.events.insert(at, event::Kind::FailedOver(failed_over));
+        }
         Ok(done(changed))
     }
 
@@ -72,6 +96,9 @@ impl Step<'_> {
             .is_some();
         if changed {
             self.note_settings();
+            self.tell(event::Kind::NodeRemoved(NodeRemoved {
+                node_id: command.node_id,
+            }));
             self.settle(&[]);
         }
         Ok(done(changed))
@@ -104,6 +131,7 @@ impl Step<'_> {
     fn set_node_state(&mut self, node: &NodeRecord, state: NodeState) -> bool {
         let same = node.state() == state || (node.state().is_up() && state.is_up());
         if !same {
+            self.tell_of_node(node.node_id, node.state(), state);
             self.put_node(NodeRecord {
                 state: state.into(),
                 state_since_ms: self.now,
@@ -113,9 +141,29 @@ impl Step<'_> {
         !same
     }
 
+    fn tell_of_node(&mut self, node_id: u64, before: NodeState, after: NodeState) {
+        let (before, after) = (shown(before), shown(after));
+        if before != after {
+            self.tell(event::Kind::NodeStateChanged(NodeStateChanged {
+                node_id,
+                before: before.into(),
+                after: after.into(),
+            }));
+        }
+    }
+
     fn put_node(&mut self, node: NodeRecord) {
         self.registry.records.nodes.insert(node.node_id, node);
         self.note_settings();
+    }
+}
+
+/// A node's state as operators are told of it.
+fn shown(state: NodeState) -> admin::NodeState {
+    match state {
+        NodeState::Unspecified | NodeState::Up => admin::NodeState::Up,
+        NodeState::Down => admin::NodeState::Down,
+        NodeState::Draining => admin::NodeState::Draining,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Pools.
 
+use libra_proto::admin::{PoolChanged, PoolRemoved, event};
 use libra_proto::registry::{
-    DeletePool, PoolRecord, PutPool, Rejection, RejectionCode, SchedulingMode, SeedPools, applied,
+    DeletePool, PausePool, PoolRecord, PutPool, Rejection, RejectionCode, SchedulingMode,
+    SeedPools, applied,
 };
 
 use super::{Outcome, Step, done, malformed};
@@ -13,16 +15,12 @@ const DEFAULT_POOL: &str = "default";
 impl Step<'_> {
     pub(super) fn seed_pools(&mut self, command: &SeedPools) -> Outcome {
         command.pools.iter().try_for_each(check)?;
-        let before = self.registry.records.pools.len();
+        let mut changed = false;
         for pool in &command.pools {
-            let pools = &mut self.registry.records.pools;
-            pools
-                .entry(pool.name.clone())
-                .or_insert_with(|| pool.clone());
-        }
-        let changed = self.registry.records.pools.len() != before;
-        if changed {
-            self.note_settings();
+            if !self.registry.records.pools.contains_key(&pool.name) {
+                self.set_pool(pool.clone());
+                changed = true;
+            }
         }
         Ok(done(changed))
     }
@@ -32,15 +30,45 @@ impl Step<'_> {
         check(&pool)?;
         #[cfg(test)]
         let pool = self.differ_at_test_level(pool);
-        let before = self
-            .registry
-            .records
-            .pools
-            .insert(pool.name.clone(), pool.clone());
-        if before.as_ref() != Some(&pool) {
-            self.note_settings();
+        let present = self.registry.records.pools.get(&pool.name);
+        // Setting a pool anew does not wake it, nor put it to sleep.
+        let paused = present.is_some_and(|present| present.paused);
+        let pool = PoolRecord { paused, ..pool };
+        if present != Some(&pool) {
+            self.set_pool(pool.clone());
         }
         Ok(applied::Result::Pool(pool))
+    }
+
+    /// A paused pool starts nothing: [`Registry::demand`] offers nothing of it, and a submit queues.
+    ///
+    /// [`Registry::demand`]: crate::registry::Registry::demand
+    pub(super) fn pause_pool(&mut self, command: &PausePool) -> Outcome {
+        let pool = self.known_pool(&command.name)?;
+        let changed = pool.paused != command.paused;
+        if changed {
+            let paused = command.paused;
+            let pool = PoolRecord {
+                paused,
+                ..pool.clone()
+            };
+            self.set_pool(pool);
+        }
+        Ok(done(changed))
+    }
+
+    fn set_pool(&mut self, pool: PoolRecord) {
+        let pools = &mut self.registry.records.pools;
+        let made = pools.insert(pool.name.clone(), pool.clone()).is_none();
+        self.note_settings();
+        self.tell(event::Kind::PoolChanged(PoolChanged {
+            name: pool.name,
+            weight: pool.weight,
+            min_share: pool.min_share,
+            max_running: pool.max_running,
+            paused: pool.paused,
+            made,
+        }));
     }
 
     pub(super) fn delete_pool(&mut self, command: &DeletePool) -> Outcome {
@@ -55,6 +83,9 @@ impl Step<'_> {
         }
         self.registry.records.pools.remove(name);
         self.note_settings();
+        self.tell(event::Kind::PoolRemoved(PoolRemoved {
+            name: name.to_owned(),
+        }));
         Ok(done(true))
     }
 

@@ -41,7 +41,8 @@ impl Registry {
                 | applied::Result::Statement(_)
                 | applied::Result::Jobs(_)
                 | applied::Result::Pool(_)
-                | applied::Result::Settings(_),
+                | applied::Result::Settings(_)
+                | applied::Result::Restored(_),
             ) => false,
         };
         if !command.request_id.is_empty() && !refused {

@@ -1,5 +1,6 @@
 //! How sessions begin: made, reopened, opened in Spark, and started anew when Spark has lost them.
 
+use libra_proto::admin::{SessionCreated, SessionOpened, SessionWasReset, event};
 use libra_proto::registry::{
     CreateSession, Incarnation, Mode, OpenSession, Rejection, RejectionCode, ResetSession,
     SessionRecord, SessionReset, SessionState, Settings, StatementState, applied,
@@ -10,10 +11,7 @@ use super::ends::End;
 use super::{Outcome, Step, done, malformed, stale};
 use crate::registry::error::{over_limit, reject};
 use crate::registry::idempotency::{Target, split_session_key};
-use crate::registry::state::{SHARED_SESSION, has_ended};
-
-/// How many resets a session remembers.
-const RESETS_KEPT: usize = 100;
+use crate::registry::state::{RESETS_KEPT, SHARED_SESSION, has_ended};
 
 impl Step<'_> {
     pub(super) fn create_session(&mut self, command: &CreateSession) -> Outcome {
@@ -109,6 +107,7 @@ impl Step<'_> {
                 session.owner_node = owner;
                 session.epoch = epoch;
             });
+            self.tell_of_new(id);
             return;
         }
         let mut session = SessionRecord {
@@ -122,6 +121,21 @@ impl Step<'_> {
         begin(&mut session, command, mode, now);
         self.registry.insert_session(session);
         self.note_session(id);
+        self.tell_of_new(id);
+    }
+
+    fn tell_of_new(&mut self, id: &str) {
+        let Ok(session) = self.session(id) else {
+            return;
+        };
+        let created = SessionCreated {
+            session_id: id.to_owned(),
+            user: session.user.clone(),
+            owner_node: session.owner_node,
+            epoch: session.epoch,
+            endpoint: session.endpoint.clone(),
+        };
+        self.tell(event::Kind::SessionCreated(created));
     }
 
     pub(super) fn open_session(&mut self, command: &OpenSession) -> Outcome {
@@ -158,6 +172,12 @@ impl Step<'_> {
             ..incarnation.clone()
         };
         self.adopt_queued(&command.session_id, &incarnation.spark_session_id);
+        self.tell(event::Kind::SessionOpened(SessionOpened {
+            session_id: command.session_id.clone(),
+            epoch: command.epoch,
+            spark_session_id: incarnation.spark_session_id.clone(),
+            spark_version: incarnation.spark_version.clone(),
+        }));
         self.registry
             .update_session(&command.session_id, |session| {
                 session.set_state(SessionState::Open);
@@ -199,6 +219,11 @@ impl Step<'_> {
             return Err(over(session));
         }
         let closing = session.state() == SessionState::Closing;
+        self.tell(event::Kind::SessionReset(SessionWasReset {
+            session_id: command.session_id.clone(),
+            reason: command.reason.clone(),
+            old_spark_session_id: old.to_owned(),
+        }));
         self.end_with_spark_session(command);
         if closing {
             // Nothing is left to release.

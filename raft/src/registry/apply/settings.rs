@@ -1,5 +1,6 @@
 //! Settings.
 
+use libra_proto::admin::{SettingsChanged, event};
 use libra_proto::registry::{Mode, PutSettings, RejectionCode, Settings, applied};
 
 use super::{Outcome, Step, malformed};
@@ -33,12 +34,14 @@ impl Step<'_> {
         };
         self.registry.records.settings = Some(settings);
         self.note_settings();
+        let version = settings.version;
+        self.tell(event::Kind::SettingsChanged(SettingsChanged { version }));
         self.close_other_modes(settings.mode());
         Ok(applied::Result::Settings(settings))
     }
 
     /// Another mode was switched on: sessions of the one before end.
-    fn close_other_modes(&mut self, mode: Mode) {
+    pub(super) fn close_other_modes(&mut self, mode: Mode) {
         let sessions = self.registry.records.sessions.values();
         let others: Vec<String> = sessions
             .filter(|session| session.state().is_live() && session.mode() != mode)

@@ -1,5 +1,6 @@
 //! A registry on the bench: commands in, answers out, every step held against the invariants.
 
+use libra_proto::admin::Event;
 use libra_proto::registry::command::Kind;
 use libra_proto::registry::*;
 use libra_proto::types::{Change, JobId, SessionId};
@@ -16,6 +17,8 @@ pub(super) const TERM: u64 = 1;
 pub(super) struct Bench {
     pub(super) registry: Registry,
     pub(super) changes: Vec<Change>,
+    /// What the last command told operators.
+    pub(super) events: Vec<Event>,
     pub(super) now: u64,
 }
 
@@ -70,12 +73,17 @@ impl Bench {
     pub(super) fn apply_command(&mut self, command: &Command) -> applied::Result {
         let before = self.registry.records.clone();
         self.changes.clear();
+        self.events.clear();
         let index = self.registry.applied_index() + 1;
-        let applied = self.registry.apply(index, TERM, command, &mut self.changes);
+        let (changes, events) = (&mut self.changes, &mut self.events);
+        let applied = self
+            .registry
+            .apply_and_tell(index, TERM, command, changes, events);
         self.registry.check_invariants().unwrap();
         let result = applied.result.unwrap();
         if matches!(result, applied::Result::Rejected(_)) {
             assert_eq!(self.changes, []);
+            assert_eq!(self.events, []);
             assert_eq!(self.registry.records.sessions, before.sessions);
             assert_eq!(self.registry.records.statements, before.statements);
             assert_eq!(self.registry.records.nodes, before.nodes);
@@ -192,6 +200,7 @@ pub(super) fn pool(name: &str, max_running: u32) -> PoolRecord {
         min_share: 1,
         scheduling_mode: SchedulingMode::Fair.into(),
         max_running,
+        paused: false,
     }
 }
 

@@ -12,7 +12,7 @@ use libra_proto::registry::*;
 use prost::Message;
 
 use super::bench::*;
-use super::form_cluster;
+use super::{form_admin, form_cluster};
 
 const FORM_V1: &str = include_str!("form_v1.txt");
 
@@ -278,6 +278,7 @@ fn commands() -> Vec<(&'static str, Command)> {
     first
         .map(|(name, kind)| (name, command(kind)))
         .chain(form_cluster::commands())
+        .chain(form_admin::commands())
         .collect()
 }
 
@@ -285,6 +286,7 @@ fn all_entities() -> Vec<(&'static str, Entity)> {
     entities()
         .into_iter()
         .chain(form_cluster::entities())
+        .chain(form_admin::entities())
         .collect()
 }
 

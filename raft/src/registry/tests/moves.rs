@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::bench::*;
 use super::cluster_moves as cluster;
 use super::nodes_bench::*;
+use super::pauses::pause;
 use crate::registry::{Registry, session_key};
 
 /// One step before it is held against the registry: what to do, to whom, and three numbers to
@@ -23,7 +24,7 @@ pub(super) struct Move {
 }
 
 pub(super) fn moves(n: usize) -> impl Strategy<Value = Vec<Move>> {
-    let one = (0..64_u8, 0..4_u8, 0..40_u8, 0..12_u8, 0..400_u16);
+    let one = (0..68_u8, 0..4_u8, 0..40_u8, 0..12_u8, 0..400_u16);
     let one = one.prop_map(|(what, who, pick, luck, later_ms)| Move {
         what,
         who,
@@ -89,6 +90,15 @@ impl Move {
             43 | 44 => self.retire(registry),
             45 => self.pools(),
             46 => self.settings(registry),
+            64 => pause(
+                ["narrow", "default", "nowhere"][usize::from(self.pick % 3)],
+                self.luck < 4,
+            ),
+            65 => Kind::CancelBatch(CancelBatch {
+                jobs: self.some_jobs(registry),
+            }),
+            66 => Kind::NoteLeader(NoteLeader {}),
+            67 => self.restores(),
             _ => cluster::kind(self, registry),
         }
     }
@@ -308,6 +318,29 @@ impl Move {
             }),
             _ => Kind::SeedPools(SeedPools {
                 pools: vec![pool("narrow", 1), pool("default", 0)],
+            }),
+        }
+    }
+
+    /// Refused but for the very first ones: a registry is not fresh for long.
+    fn restores(&self) -> Kind {
+        let restore_id = ["", "r", "s"][usize::from(self.pick % 3)].to_owned();
+        match self.luck {
+            0..=3 => Kind::RestoreBegin(RestoreBegin {
+                restore_id,
+                feature_level: u32::from(self.who),
+            }),
+            4..=7 => Kind::RestorePart(RestorePart {
+                restore_id,
+                position: u64::from(self.who),
+                records: Vec::new(),
+            }),
+            _ => Kind::RestoreEnd(RestoreEnd {
+                restore_id,
+                parts: u64::from(self.who),
+                abandon: self.luck == 11,
+                seed: vec![7; 16],
+                ..RestoreEnd::default()
             }),
         }
     }

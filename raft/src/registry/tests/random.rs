@@ -33,7 +33,8 @@ fn taken(records: &Records) -> Taken {
     taken
 }
 
-/// I7: no more than the slots, unless there were more before they were lowered.
+/// I7: no more than the slots, unless there were more before they were lowered. A paused pool gets
+/// none.
 fn check_slots(before: &Records, after: &Records) {
     let slots = after.settings.map_or(0, |settings| settings.slots);
     let (was, is) = (taken(before), taken(after));
@@ -46,7 +47,12 @@ fn check_slots(before: &Records, after: &Records) {
     }
     for (lane, n) in &is.1 {
         let max = after.pools.get(&lane.1).map_or(0, |pool| pool.max_running);
-        let allowed = if max == 0 { u32::MAX } else { max };
+        let paused = [before, after].map(|r| r.pools.get(&lane.1).is_some_and(|pool| pool.paused));
+        let allowed = match (paused, max) {
+            ([true, true], _) => 0,
+            (_, 0) => u32::MAX,
+            (_, max) => max,
+        };
         let allowed = allowed.max(was.1.get(lane).copied().unwrap_or(0));
         assert!(
             *n <= allowed,

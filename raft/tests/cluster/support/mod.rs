@@ -25,6 +25,7 @@ pub(crate) fn put_pool(number: u64) -> Command {
         min_share: 0,
         scheduling_mode: SchedulingMode::Fair.into(),
         max_running: 0,
+        paused: false,
     };
     command(command::Kind::PutPool(PutPool { pool: Some(pool) }))
 }
