@@ -33,7 +33,9 @@ fn reason(status: &Status, details: &ErrorDetails) -> String {
         "" => describe(status.code()).to_owned(),
         message => visible(message),
     };
-    let told = told(details).into_iter().map(|line| visible(&line));
+    let told = told(details, &message)
+        .into_iter()
+        .map(|line| visible(&line));
     let told: Vec<String> = told.filter(|line| !message.contains(line)).collect();
     match told.as_slice() {
         [] => message,
@@ -41,11 +43,12 @@ fn reason(status: &Status, details: &ErrorDetails) -> String {
     }
 }
 
-/// Everything that the details say, one line each.
-fn told(details: &ErrorDetails) -> Vec<String> {
+/// Everything that the details say and the message does not, one line each.
+fn told(details: &ErrorDetails, message: &str) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(bad) = details.bad_request() {
         let told = bad.field_violations.iter();
+        let told = told.filter(|field| !message.contains(&format!("`{}`", field.field)));
         lines.extend(told.map(|field| named(&field.field, &field.description)));
     }
     if let Some(failed) = details.precondition_failure() {
@@ -228,8 +231,13 @@ mod tests {
     fn what_the_message_says_is_not_said_twice() {
         let mut details = ErrorDetails::new();
         details.add_bad_request_violation("weight", "`0` is not allowed");
-        let told = of(Code::InvalidArgument, "weight: `0` is not allowed", details);
-        assert_eq!(told.reason, "weight: `0` is not allowed");
+        for message in [
+            "weight: `0` is not allowed",
+            "`weight` is `0`, allowed: from 1",
+        ] {
+            let told = of(Code::InvalidArgument, message, details.clone());
+            assert_eq!(told.reason, message);
+        }
     }
 
     #[test]
