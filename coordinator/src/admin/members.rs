@@ -159,22 +159,27 @@ impl AdminService {
         }
         let changed = self.set_draining(call, node, true).await?;
         let left = self.view(|registry| registry.session_load(node)) as u64;
-        if self.handle.leader() == Some(node) {
-            self.hand_over(call).await;
-        }
+        let leader = match self.handle.leader() {
+            Some(leader) if leader == node => self.hand_over(call).await,
+            other => other.map(|leader| leader.0),
+        };
         Ok(DrainNodeResponse {
             changed,
             sessions_moved: (before as u64).saturating_sub(left),
             sessions_left: left,
-            leader: self.handle.leader().map_or(0, |leader| leader.0),
+            leader: leader.unwrap_or_default(),
         })
     }
 
-    /// That it leads on does not keep a node from being drained: it may be the only voter.
-    async fn hand_over(&self, call: &Call) {
+    /// Who leads then. That it leads on does not keep a node from being drained: it may be the only voter.
+    async fn hand_over(&self, call: &Call) -> Option<u64> {
         let anybody = TransferLeadershipRequest { to_node: 0 };
-        if let Err(problem) = self.answer_transfer_leadership(call, anybody).await {
-            tracing::warn!(?problem, "a node that is drained goes on to lead");
+        match self.answer_transfer_leadership(call, anybody).await {
+            Ok(handed) => Some(handed.leader),
+            Err(problem) => {
+                tracing::warn!(?problem, "a node that is drained goes on to lead");
+                self.handle.leader().map(|leader| leader.0)
+            }
         }
     }
 

@@ -10,11 +10,13 @@
 )]
 
 mod anywhere;
+mod backups;
 mod clients;
 mod formation;
 mod keys;
 mod leader;
 mod membership;
+mod operators;
 mod polls;
 mod quorum;
 mod spread;

@@ -161,3 +161,46 @@ fn replicas_are_chosen_at_the_start_and_anew_with_a_move() {
         "what has ended stays as it was"
     );
 }
+
+#[test]
+fn a_session_goes_to_no_node_that_does_not_reach_its_spark() {
+    let mut bench = Bench::new(Mode::Isolated, 3);
+    bench.register(&[1, 2, 3]);
+    // All of node 1.
+    for id in ["a", "b", "c"] {
+        bench.open(id, &format!("spark-{id}"));
+    }
+    let give = |id: &str, epoch: u64, to_node: u64, cut_off: &[u64]| {
+        let pair = |node: &u64| Unreachable {
+            node_id: *node,
+            endpoint: ENDPOINT.to_owned(),
+        };
+        Kind::MoveSession(MoveSession {
+            session_id: id.to_owned(),
+            epoch,
+            to_node,
+            unreachable: cut_off.iter().map(pair).collect(),
+        })
+    };
+    let refusal = bench.refused(give("a", 1, 2, &[2]));
+    assert_eq!(
+        (refusal.code(), refusal.subject.as_str()),
+        (RejectionCode::EndpointUnreachable, "2")
+    );
+    bench.done(give("a", 1, 0, &[2]));
+    assert_eq!(bench.session("a").owner_node, 3, "the one that reaches it");
+    bench.done(give("b", 1, 0, &[2, 3]));
+    assert_eq!(bench.session("b").owner_node, 1, "nobody else reaches it");
+    // Its owner does not reach it: it goes although that evens nothing out.
+    bench.done(give("a", 2, 0, &[3]));
+    assert_eq!(bench.session("a").owner_node, 2);
+    bench.done(give("a", 3, 0, &[2, 3]));
+    assert_eq!(
+        bench.session("a").owner_node,
+        1,
+        "however much that one has"
+    );
+    // Where none does, as if all did.
+    bench.done(give("c", 1, 0, &[1, 2, 3]));
+    assert_eq!(bench.session("c").owner_node, 2);
+}
