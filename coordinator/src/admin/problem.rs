@@ -467,7 +467,7 @@ mod tests {
                 ("state", "`x` is not allowed, but: one of a, b"),
             ]
         );
-        assert_eq!(details.retry_info(), None);
+        assert!(details.retry_info().is_none());
     }
 
     #[test]

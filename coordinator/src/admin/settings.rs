@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn every_key_is_one_of_the_configuration() {
         for (key, _) in SETTINGS {
-            let known = KEYS.iter().any(|known| known.name == key);
+            let known = KEYS.iter().any(|known| known.path == key);
             assert!(known || key.starts_with("spark.config."), "{key}");
         }
     }
