@@ -1,7 +1,5 @@
 //! A gRPC status in words: what was wrong, and what to do next.
 //!
-//! PURE: a status in, text out.
-//!
 //! **Invariant:** what the details of the status say (`google.rpc`) is told as it is: a field, its
 //! value, what is allowed, which precondition; a step follows for every code that has one.
 
