@@ -14,7 +14,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_reflection::server::{v1, v1alpha};
 
-use crate::admin::{AdminService, serve_health};
+use crate::admin::{AdminService, say_not_ready, serve_health};
 use crate::peer::{LeaseService, PeerService, listening};
 use crate::service::Service;
 
@@ -38,7 +38,6 @@ pub(crate) fn start(
     closing: CancellationToken,
 ) -> JoinHandle<Result<(), tonic::transport::Error>> {
     let (health, health_server) = tonic_health::server::health_reporter();
-    let told = serve_health(health, services.service);
     let router = listening(Server::builder())
         .add_service(services.raft)
         .add_service(services.peer.into_server())
@@ -55,6 +54,8 @@ pub(crate) fn start(
     // The server sets it only on sockets that it has bound itself.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tokio::spawn(async move {
+        say_not_ready(&health).await;
+        let told = serve_health(health, services.service);
         let served = router.serve_with_incoming_shutdown(incoming, closing.cancelled_owned());
         tokio::select! {
             served = served => served,

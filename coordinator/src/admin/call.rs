@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tonic::metadata::MetadataMap;
 
-use super::problem::{Problem, Reason};
+use super::problem::Problem;
+use super::reason::Reason;
 use crate::service::Patience;
 
 /// The end of a call that does not say its own.

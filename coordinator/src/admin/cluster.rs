@@ -15,7 +15,8 @@ use libra_raft::{Member, SnapshotError, Status};
 use super::AdminService;
 use super::call::Call;
 use super::convert::member;
-use super::problem::{Problem, Reason};
+use super::problem::Problem;
+use super::reason::Reason;
 use crate::clock::now_ms;
 use crate::service::NodeWatch;
 

@@ -7,7 +7,8 @@ use tonic::{Code, Request, Response, Status};
 
 use super::AdminService;
 use super::call::Call;
-use super::problem::{Problem, Reason};
+use super::problem::Problem;
+use super::reason::Reason;
 
 impl AdminService {
     /// The node that a call is for, if it is another one.

@@ -19,7 +19,8 @@ use tonic::Status;
 
 use super::AdminService;
 use super::call::Call;
-use super::problem::{Problem, Reason};
+use super::problem::Problem;
+use super::reason::Reason;
 
 /// How many events are read at once.
 const PAGE: usize = 256;

@@ -15,9 +15,13 @@ const NAMES: [&str; 2] = ["", "libra.admin.v1.Admin"];
 /// How often it is looked.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Goes on telling until the future is dropped. To be polled once before anybody can ask.
+/// Says that the node is not ready: to be done before anybody can ask.
+pub(crate) async fn say_not_ready(reporter: &HealthReporter) {
+    tell(reporter, false).await;
+}
+
+/// Goes on telling, from not ready on, until the future is dropped.
 pub(crate) async fn serve_health(reporter: HealthReporter, service: Service) {
-    tell(&reporter, false).await;
     let mut clock = interval(EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = false;

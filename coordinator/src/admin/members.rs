@@ -10,7 +10,8 @@ use libra_proto::types::NodeId;
 
 use super::call::Call;
 use super::convert::member;
-use super::problem::{Problem, Reason};
+use super::problem::Problem;
+use super::reason::Reason;
 use super::{AdminService, Client, changed};
 use crate::config::{Address, InvalidAddress};
 

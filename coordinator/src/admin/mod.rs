@@ -1,7 +1,7 @@
 //! The operator's gRPC service, `libra.admin.v1.Admin`, on every node alike.
 //!
-//! - `calls`: the service itself, one line per call. `call`: what every call brings. `problem`: what
-//!   comes of one that fails. `elsewhere`: calls that another node answers.
+//! - `calls`: the service itself, one line per call. `call`: what every call brings. `elsewhere`:
+//!   calls that another node answers. `problem`: what comes of one that fails, `reason`: why.
 //! - `cluster`, `members`, `sessions`, `statements`, `pools`: what they are named after.
 //! - `events`: the stream of events. `backup`: the file and how it is written; `restore`: back again.
 //! - `diagnosis`, `settings`: what a node says about itself. `health`: the standard health service.
@@ -21,6 +21,7 @@ mod health;
 mod members;
 mod pools;
 mod problem;
+mod reason;
 mod restore;
 mod sessions;
 mod settings;
@@ -45,7 +46,7 @@ use crate::peer::{LeaseTerms, Peers};
 use crate::service::{Consistency, Service};
 pub use backup::{BackupReader, BackupSummary, MalformedBackup};
 use call::Call;
-pub(crate) use health::serve_health;
+pub(crate) use health::{say_not_ready, serve_health};
 use problem::Problem;
 
 /// How another node is asked.

@@ -9,7 +9,8 @@ use libra_proto::registry::{self, PausePool, PoolRecord, RejectionCode, command}
 
 use super::call::Call;
 use super::convert;
-use super::problem::{Problem, Reason};
+use super::problem::Problem;
+use super::reason::Reason;
 use super::{AdminService, changed};
 use crate::service::{PoolName, PoolSettings};
 

@@ -19,7 +19,8 @@ use uuid::Uuid;
 use super::AdminService;
 use super::backup::{BackupReader, MalformedBackup, Part};
 use super::call::Call;
-use super::problem::{Problem, Reason};
+use super::problem::Problem;
+use super::reason::Reason;
 
 /// A message of a restore carries up to 1 MiB of the file.
 pub(super) const MESSAGE_BYTES_MOST: usize = 4 << 20;
@@ -143,11 +144,12 @@ impl Intake<'_> {
         if self.start.dry_run {
             return Ok(());
         }
-        self.waiting_bytes += record.encoded_len();
-        self.waiting.push(record);
-        if self.waiting_bytes >= PART_BYTES {
+        let bytes = record.encoded_len();
+        if self.waiting_bytes + bytes > PART_BYTES {
             self.flush().await?;
         }
+        self.waiting_bytes += bytes;
+        self.waiting.push(record);
         Ok(())
     }
 

@@ -16,7 +16,8 @@ use libra_raft::registry::Registry;
 use super::AdminService;
 use super::call::Call;
 use super::convert;
-use super::problem::{Problem, Reason};
+use super::problem::Problem;
+use super::reason::Reason;
 use super::statements::{page_size, pages};
 
 /// A session that moves all the time is left where it is.

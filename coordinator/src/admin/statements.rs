@@ -14,7 +14,8 @@ use libra_raft::registry::Registry;
 use super::AdminService;
 use super::call::Call;
 use super::convert;
-use super::problem::{Problem, Reason};
+use super::problem::Problem;
+use super::reason::Reason;
 
 const PAGE_USUAL: usize = 100;
 const PAGE_MOST: usize = 1_000;

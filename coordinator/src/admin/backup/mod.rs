@@ -23,7 +23,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::AdminService;
 use super::call::Call;
-use super::problem::{Problem, Reason};
+use super::problem::Problem;
+use super::reason::Reason;
 pub(super) use file::Part;
 use file::Writer;
 pub use file::{BackupReader, BackupSummary, MalformedBackup};

@@ -175,7 +175,7 @@ fn a_session_goes_to_no_node_that_does_not_reach_its_spark() {
             node_id: *node,
             endpoint: ENDPOINT.to_owned(),
         };
-        Kind::MoveSession(MoveSession {
+        command::Kind::MoveSession(MoveSession {
             session_id: id.to_owned(),
             epoch,
             to_node,
