@@ -242,7 +242,10 @@ fn is_unavailable(error: &AdminError) -> bool {
 /// Whether the status is the service's own: what is made here of a broken connection, or of an
 /// answer that is not gRPC's, is not.
 fn is_of_libra(status: &Status) -> bool {
-    status.source().is_none() && !status.message().contains("grpc-status header missing")
+    let said = status.message();
+    let is_made_here =
+        said.contains("grpc-status header missing") || said.starts_with("protocol error");
+    status.source().is_none() && !is_made_here
 }
 
 /// The last cause, which is what the operating system said.

@@ -50,7 +50,7 @@ pub(super) enum AdminError {
     #[error("not done: nothing was changed")]
     Declined,
     /// Nobody could be asked whether it is really meant.
-    #[error("will not {doing} without being asked to twice: there is no terminal to ask on")]
+    #[error("will not {doing} unasked, and there is no terminal to ask on")]
     NobodyToAsk { doing: String },
     /// Arguments that do not go together.
     #[error("{what}")]

@@ -1,7 +1,5 @@
 //! A gRPC status in words: what was wrong, and what to do next.
 //!
-//! PURE: a status in, text out.
-//!
 //! **Invariant:** what the details of the status say (`google.rpc`) is told as it is: a field, its
 //! value, what is allowed, which precondition; a step follows for every code that has one.
 
@@ -33,7 +31,9 @@ fn reason(status: &Status, details: &ErrorDetails) -> String {
         "" => describe(status.code()).to_owned(),
         message => visible(message),
     };
-    let told = told(details).into_iter().map(|line| visible(&line));
+    let told = told(details, &message)
+        .into_iter()
+        .map(|line| visible(&line));
     let told: Vec<String> = told.filter(|line| !message.contains(line)).collect();
     match told.as_slice() {
         [] => message,
@@ -41,11 +41,12 @@ fn reason(status: &Status, details: &ErrorDetails) -> String {
     }
 }
 
-/// Everything that the details say, one line each.
-fn told(details: &ErrorDetails) -> Vec<String> {
+/// Everything that the details say and the message does not, one line each.
+fn told(details: &ErrorDetails, message: &str) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(bad) = details.bad_request() {
         let told = bad.field_violations.iter();
+        let told = told.filter(|field| !message.contains(&format!("`{}`", field.field)));
         lines.extend(told.map(|field| named(&field.field, &field.description)));
     }
     if let Some(failed) = details.precondition_failure() {
@@ -88,7 +89,7 @@ fn next(status: &Status, details: &ErrorDetails) -> Option<String> {
 /// By the reasons that `admin.proto` lists; none for one that says all itself, or is not known here.
 fn by_reason(reason: &str) -> Option<&'static str> {
     Some(match reason {
-        "POOL_UNKNOWN" | "POOL_NOT_FOUND" => "`libra admin pools list` shows the pools",
+        "POOL_NOT_FOUND" => "`libra admin pools list` shows the pools",
         "SESSION_NOT_FOUND" => "`libra admin sessions list` shows the sessions",
         "STATEMENT_NOT_FOUND" => {
             "`libra admin statements list` shows the statements; those that ended long ago are \
@@ -228,8 +229,13 @@ mod tests {
     fn what_the_message_says_is_not_said_twice() {
         let mut details = ErrorDetails::new();
         details.add_bad_request_violation("weight", "`0` is not allowed");
-        let told = of(Code::InvalidArgument, "weight: `0` is not allowed", details);
-        assert_eq!(told.reason, "weight: `0` is not allowed");
+        for message in [
+            "weight: `0` is not allowed",
+            "`weight` is `0`, allowed: from 1",
+        ] {
+            let told = of(Code::InvalidArgument, message, details.clone());
+            assert_eq!(told.reason, message);
+        }
     }
 
     #[test]
@@ -315,6 +321,7 @@ mod tests {
             "INVALID_REQUEST",
             "OUTCOME_UNKNOWN",
             "NO_SNAPSHOT",
+            "LIMIT_REACHED",
         ];
         for reason in reasons {
             assert!(

@@ -35,6 +35,7 @@ Exit codes:
 
 #[derive(Debug, Args)]
 #[command(
+    arg_required_else_help = true,
     after_long_help = ABOUT_EXIT_CODES,
     long_about = "\
 Operates a cluster, over gRPC, by any of its nodes.
@@ -44,13 +45,14 @@ is as asked for already is left alone. What cannot be taken back asks on the ter
 refused where there is none, unless --yes is given."
 )]
 pub(in crate::cli) struct AdminArguments {
-    #[command(flatten)]
-    pub(super) connection: ConnectionArguments,
     #[command(subcommand)]
     pub(super) command: AdminCommand,
+    #[command(flatten)]
+    pub(super) connection: ConnectionArguments,
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Connection and output")]
 pub(super) struct ConnectionArguments {
     /// Where a coordinator listens for gRPC (libra.node.grpc); several, given one by one or with
     /// commas between, are tried in order when one is dead.
@@ -107,16 +109,16 @@ pub(super) enum AdminCommand {
     /// Shows the cluster: who leads, which nodes there are and how they are, what is going on.
     Status(StatusArguments),
     /// The nodes: list, show, add, promote, remove, drain, undrain, transfer leadership.
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = true)]
     Nodes(NodesCommand),
     /// The sessions: list, show, move, rebalance, close.
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = true)]
     Sessions(SessionsCommand),
     /// The statements: list, show, cancel.
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = true)]
     Statements(StatementsCommand),
     /// The pools: list, set, remove, pause, resume.
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = true)]
     Pools(PoolsCommand),
     /// Has a node write a snapshot of its registry now.
     Snapshot(SnapshotArguments),

@@ -5,8 +5,9 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{
     Attribute, Cell as Drawn, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row,
-    Table,
+    Table, Width,
 };
+use unicode_width::UnicodeWidthStr as _;
 
 use super::Look;
 
@@ -81,6 +82,7 @@ fn one_line(text: &str) -> String {
 pub(in crate::cli::admin) struct Column {
     title: &'static str,
     kind: Kind,
+    optional: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +99,7 @@ impl Column {
         Self {
             title,
             kind: Kind::Key,
+            optional: false,
         }
     }
 
@@ -105,14 +108,24 @@ impl Column {
         Self {
             title,
             kind: Kind::Number,
+            optional: false,
         }
     }
 
-    /// Cut where the terminal is too narrow.
+    /// Cut where the terminal is too narrow, but never shorter than its title.
     pub(in crate::cli::admin) const fn text(title: &'static str) -> Self {
         Self {
             title,
             kind: Kind::Text,
+            optional: false,
+        }
+    }
+
+    /// Left out where the terminal is too narrow for all: the last one first.
+    pub(in crate::cli::admin) const fn optional(self) -> Self {
+        Self {
+            optional: true,
+            ..self
         }
     }
 }
@@ -131,26 +144,62 @@ impl Grid {
         if self.rows.is_empty() {
             return self.none.to_owned();
         }
+        let shown = self.shown(look);
         let mut table = plain_table(look);
-        table.set_header(self.columns.iter().map(|column| title(column.title, look)));
+        // Between words only, text would be cut far before the end of the line.
+        table.set_delimiter('\0');
+        table.set_header(shown.iter().map(|n| title(self.columns[*n].title, look)));
         for row in &self.rows {
-            let mut row = Row::from(row.iter().map(|cell| cell.drawn(look)).collect::<Vec<_>>());
+            let cells = shown.iter().filter_map(|n| row.get(*n));
+            let mut row = Row::from(cells.map(|cell| cell.drawn(look)).collect::<Vec<_>>());
             row.max_height(1);
             table.add_row(row);
         }
-        for (column, drawn) in self.columns.iter().zip(table.column_iter_mut()) {
-            match column.kind {
-                Kind::Key => {
-                    drawn.set_constraint(ColumnConstraint::ContentWidth);
-                }
-                Kind::Number => {
-                    drawn.set_constraint(ColumnConstraint::ContentWidth);
-                    drawn.set_cell_alignment(CellAlignment::Right);
-                }
-                Kind::Text => {}
+        for (n, drawn) in shown.iter().zip(table.column_iter_mut()) {
+            let column = self.columns[*n];
+            drawn.set_constraint(match column.kind {
+                Kind::Key | Kind::Number => ColumnConstraint::ContentWidth,
+                Kind::Text => ColumnConstraint::LowerBoundary(Width::Fixed(column.least() + GAP)),
+            });
+            if column.kind == Kind::Number {
+                drawn.set_cell_alignment(CellAlignment::Right);
             }
         }
         finished(table)
+    }
+
+    /// Which columns there is room for.
+    fn shown(&self, look: Look) -> Vec<usize> {
+        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
+        let Some(room) = look.columns else {
+            return shown;
+        };
+        let width = |n: usize| match self.columns[n].kind {
+            Kind::Text => self.columns[n].least(),
+            Kind::Key | Kind::Number => {
+                let cells = self.rows.iter().filter_map(|row| row.get(n));
+                let widest = cells.map(|cell| width_of(&cell.text)).max();
+                widest.unwrap_or(0).max(self.columns[n].least())
+            }
+        };
+        let needed = |shown: &[usize]| shown.iter().map(|n| width(*n) + GAP).sum::<u16>();
+        while needed(&shown) > room.saturating_add(GAP) {
+            let Some(last) = shown.iter().rposition(|n| self.columns[*n].optional) else {
+                break;
+            };
+            shown.remove(last);
+        }
+        shown
+    }
+}
+
+fn width_of(text: &str) -> u16 {
+    u16::try_from(text.width()).unwrap_or(u16::MAX / 64)
+}
+
+impl Column {
+    fn least(&self) -> u16 {
+        width_of(self.title)
     }
 }
 
@@ -253,8 +302,41 @@ default       12  SELECT 1 [2J
         let expected = "\
 SESSION  RUNNING  CODE
 default       12  SELECT 1 [2J
-数据           3  SELECT count(*) FROM…";
+数据           3  SELECT count(*) FROM …";
         assert_eq!(grid().text(look(Some(40), false)), expected);
+    }
+
+    #[test]
+    fn optional_columns_go_where_there_is_no_room_for_all() {
+        let row = |id: &str| {
+            vec![
+                Cell::new(id),
+                Cell::new("up"),
+                Cell::new("h:1"),
+                Cell::new(7),
+            ]
+        };
+        let grid = Grid {
+            columns: const {
+                &[
+                    Column::key("NODE"),
+                    Column::text("STATE"),
+                    Column::text("ADDRESS").optional(),
+                    Column::number("LEASE").optional(),
+                ]
+            },
+            rows: vec![row("1")],
+            none: "",
+        };
+        let head = |columns| {
+            let text = grid.text(look(columns, false));
+            text.lines().next().unwrap().to_owned()
+        };
+        assert_eq!(head(None), "NODE  STATE  ADDRESS  LEASE");
+        assert_eq!(head(Some(27)), "NODE  STATE  ADDRESS  LEASE");
+        assert_eq!(head(Some(26)), "NODE  STATE  ADDRESS");
+        assert_eq!(head(Some(19)), "NODE  STATE");
+        assert_eq!(head(Some(5)), "NODE  STATE", "what must be there is there");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! What a command shows, written for people or for programs.
 //!
-//! PURE but for where it says so: a document in, text out.
-//!
 //! **Invariant:** JSON and YAML say the same with the same names (camelCase); tables are for people
 //! and may change.
 

@@ -156,12 +156,12 @@ async fn consequence(client: &mut Client, node: u64) -> Result<String, AdminErro
         ""
     };
     Ok(format!(
-        "Node {node} ({}) is {}, {}; its {} with {} running move to others.{leads}",
+        "Node {node} ({}, {}, {}) owns {} with {}, which move to others.{leads}",
         it.grpc,
-        it.state,
         it.role,
+        it.state,
         count(it.sessions, "session"),
-        count(it.running, "statement")
+        count(it.running, "running statement")
     ))
 }
 

@@ -162,10 +162,10 @@ impl Shown for SessionsView {
                     Column::number("EPOCH"),
                     Column::number("RUNNING"),
                     Column::number("QUEUED"),
-                    Column::number("TOTAL"),
+                    Column::number("TOTAL").optional(),
                     Column::number("ACTIVE AGO"),
-                    Column::text("USER"),
-                    Column::text("ENDPOINT"),
+                    Column::text("USER").optional(),
+                    Column::text("ENDPOINT").optional(),
                 ]
             },
             rows: self.sessions.iter().map(row).collect(),

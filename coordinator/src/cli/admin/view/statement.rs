@@ -215,7 +215,7 @@ pub(super) fn statements(statements: &[StatementView], now: DateTime<Utc>) -> Gr
                 Column::number("RAN"),
                 Column::text("POOL"),
                 Column::text("SESSION"),
-                Column::text("USER"),
+                Column::text("USER").optional(),
                 Column::text("CODE"),
             ]
         },

@@ -165,19 +165,26 @@ fn clocks(facts: &Facts, findings: &mut Findings) {
 
 fn versions(facts: &Facts, findings: &mut Findings) {
     let mut versions: BTreeMap<(&str, u32), BTreeSet<u64>> = BTreeMap::new();
+    let mut for_tests = Vec::new();
     for (node, said) in facts.diagnosed() {
         let Some(build) = &said.build else { continue };
         let nodes = versions.entry((build.version.as_str(), build.feature_level));
         nodes.or_default().insert(node.id());
         if build.for_tests {
-            findings.add(
-                Check::Versions,
-                Severity::Warning,
-                Some(node.id()),
-                "it runs a build for tests, in which safeties may be off",
-                "run a release build there",
-            );
+            for_tests.push(node.id());
         }
+    }
+    if !for_tests.is_empty() {
+        findings.add(
+            Check::Versions,
+            Severity::Warning,
+            None,
+            format!(
+                "a build for tests, in which safeties may be off, is on node {}",
+                listed(for_tests)
+            ),
+            "run a release build there",
+        );
     }
     if versions.len() > 1 {
         let said = versions.iter().map(|((version, level), nodes)| {

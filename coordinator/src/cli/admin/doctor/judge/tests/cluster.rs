@@ -84,7 +84,7 @@ pub(super) const ROWS: &[Row] = &[
     (
         "a node runs a build for tests",
         |facts| said(facts).build.as_mut().unwrap().for_tests = true,
-        &[(Versions, Warning, Some(3), "a build for tests")],
+        &[(Versions, Warning, None, "is on node 3")],
     ),
     (
         "sessions are nearly used up",
