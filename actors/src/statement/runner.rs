@@ -55,17 +55,6 @@ pub(crate) enum Outcome {
     },
 }
 
-impl Outcome {
-    /// One word for it.
-    pub(crate) fn label(&self) -> &'static str {
-        match self {
-            Self::Ended => "ended",
-            Self::NotOurs => "not-ours",
-            Self::SessionLost { .. } => "session-lost",
-        }
-    }
-}
-
 /// Takes a statement's live signs back, however its runner ends.
 struct Signs {
     live: Arc<dyn LiveBoard>,

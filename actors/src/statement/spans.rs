@@ -9,6 +9,8 @@ use libra_proto::types::{Epoch, JobId};
 use tracing::Span;
 use tracing::field::Empty;
 
+use super::Outcome;
+
 /// Where the statement's submit is; `None` if it is in no trace, or none are exported here.
 pub(crate) fn place_of(statement: &StatementRecord) -> Option<TraceContext> {
     if !trace::is_on() {
@@ -61,6 +63,17 @@ pub(crate) fn release(statement: &StatementRecord) -> Span {
             job_id = %JobId(statement.job), operation_id = statement.operation_id)
     };
     under(statement, make)
+}
+
+impl Outcome {
+    /// One word for it.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::NotOurs => "not-ours",
+            Self::SessionLost { .. } => "session-lost",
+        }
+    }
 }
 
 fn under(statement: &StatementRecord, make: impl FnOnce() -> Span) -> Span {
