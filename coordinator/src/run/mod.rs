@@ -189,6 +189,8 @@ async fn serve(
         upkeep.also(session_log.run());
         upkeep.also(peer::relay(peers.clone(), live.clone()));
         upkeep.also(upkeep::repair(registry.clone(), peers.clone()));
+        let reached = probes.reachability.clone();
+        upkeep.also(upkeep::cut_off(registry.clone(), terms.clone(), reached));
         match pool_metrics {
             Ok(metrics) => upkeep.also(metrics.follow(raft.handle(), node)),
             Err(error) => tracing::error!(%error, "metrics of pools could not be registered"),

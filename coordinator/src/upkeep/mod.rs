@@ -1,9 +1,11 @@
 //! What a node looks after beside its requests and its actors: the health of what it needs, files
-//! of results that nobody wants any more, the shared session, the log lines about sessions.
+//! of results that nobody wants any more, the shared session, sessions whose Spark only others
+//! reach, the log lines about sessions.
 //!
 //! **Invariant:** none of it is needed for an answer to be right; it may lag or fail.
 
 mod cleaner;
+mod cut_off;
 mod probes;
 mod repair;
 mod session_log;
@@ -19,6 +21,7 @@ use crate::bootstrap;
 use crate::results::ResultStore;
 use crate::service::Service;
 
+pub(crate) use cut_off::run as cut_off;
 pub(crate) use probes::Probes;
 pub(crate) use repair::run as repair;
 pub(crate) use session_log::SessionLog;

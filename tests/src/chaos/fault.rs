@@ -231,13 +231,13 @@ impl Fault {
             | Self::LeaderBlackHole
             | Self::OneWay
             | Self::Partial
-            | Self::RaftCut => most(6_000),
+            | Self::RaftCut
+            | Self::SparkCut => most(6_000),
             Self::MajorityKill | Self::AllKill => most(5_000),
             Self::FollowerKill
             | Self::OwnerStop
             | Self::LeaderStop
             | Self::RollingRestart
-            | Self::SparkCut
             | Self::Delay
             | Self::Loss
             | Self::LowRate

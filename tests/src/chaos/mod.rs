@@ -152,7 +152,7 @@ impl Session {
             &done.head,
             &done.evidence,
         )?;
-        let row = Row::of(&done.head, &done.evidence, done.broken);
+        let row = Row::of(&done.head, &done.evidence);
         if row.verdict != Verdict::Pass {
             for (node, log) in &done.logs {
                 fs::write(dir.join(format!("{fault}-node-{node}.log")), log)?;
@@ -187,5 +187,5 @@ fn write(dir: &Path, report: &Report) -> Result<()> {
 /// When it is no history.
 pub fn check(path: &Path) -> Result<Row> {
     let (head, evidence) = file::read(path)?;
-    Ok(Row::of(&head, &evidence, None))
+    Ok(Row::of(&head, &evidence))
 }

@@ -149,7 +149,9 @@ impl Hosts {
     /// When the kernel refuses.
     pub(in super::super) async fn rate(&self, id: u64, kbit: u64) -> Result<()> {
         let (entry, rate) = (enter(id), format!("{kbit}kbit"));
-        let words = ["nsenter", &entry, "tc", "qdisc", "replace", "dev", "eth0", "root"];
+        let words = [
+            "nsenter", &entry, "tc", "qdisc", "replace", "dev", "eth0", "root",
+        ];
         let shape = ["tbf", "rate", &rate, "burst", "32kbit", "latency", "400ms"];
         run(&[&words[..], &shape].concat()).await?;
         Ok(())
@@ -169,7 +171,10 @@ impl Hosts {
         }
         let shaped = run(&["ip", "-n", &name(id), "link", "show", "eth0"]).await?;
         if shaped.contains("qdisc tbf") {
-            run(&["nsenter", &entry, "tc", "qdisc", "del", "dev", "eth0", "root"]).await?;
+            run(&[
+                "nsenter", &entry, "tc", "qdisc", "del", "dev", "eth0", "root",
+            ])
+            .await?;
         }
         Ok(())
     }
@@ -207,7 +212,9 @@ fn enter(id: u64) -> String {
 }
 
 fn host(id: u64) -> Result<IpAddr> {
-    let last = u8::try_from(id).ok().filter(|last| (1..HERE).contains(last));
+    let last = u8::try_from(id)
+        .ok()
+        .filter(|last| (1..HERE).contains(last));
     Ok(address(last.context("no more addresses")?))
 }
 
