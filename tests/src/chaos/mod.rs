@@ -140,7 +140,11 @@ impl Session {
     async fn row(&mut self, fault: Fault, options: &Options, seed: u64) -> Result<Row> {
         let hosts = match (self.hosts.take(), &self.place) {
             // A run that was broken off took them with it.
-            (None, Place::Namespaces) => Some(Hosts::reopened()),
+            (None, Place::Namespaces) => {
+                let mut hosts = Hosts::reopened();
+                hosts.heal_all().await?;
+                Some(hosts)
+            }
             (hosts, _) => hosts,
         };
         let (done, hosts) = row::run(fault, options, &self.place, seed, hosts).await?;

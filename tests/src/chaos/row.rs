@@ -270,6 +270,7 @@ impl Run {
 fn lasts(act: &Act) -> Duration {
     Duration::from_millis(match act {
         Act::Kill(nodes) | Act::PowerCut(nodes) if nodes.len() > 1 => 2_500,
+        Act::Lose(..) => 1_000,
         Act::Kill(_) | Act::PowerCut(_) => 1_500,
         // Longer than a lease.
         Act::Stop(_) => 4_000,

@@ -21,6 +21,9 @@ const NET: [u8; 3] = [198, 18, 77];
 /// Where clients and Spark are.
 const HERE: u8 = 254;
 const BRIDGE: &str = "br0";
+/// Where `ip` keeps namespaces, and how those of nodes are called.
+const SPACES: &str = "/run/netns";
+const NAME: &str = "node-";
 /// Which queue of the packet filter is used; each namespace has its own.
 const QUEUE: &str = "7";
 
@@ -77,7 +80,7 @@ impl Hosts {
     /// When a tool fails, or ids are too high.
     pub(in super::super) async fn seat(&mut self, id: u64) -> Result<Seat> {
         let host = host(id)?;
-        if self.made.insert(id) && !Path::new("/run/netns").join(name(id)).exists() {
+        if self.made.insert(id) && !Path::new(SPACES).join(name(id)).exists() {
             let (space, port, own) = (name(id), format!("p{id}"), format!("{host}/24"));
             run(&["ip", "netns", "add", &space]).await?;
             let link = ["ip", "link", "add", &port, "type", "veth", "peer", "name"];
@@ -157,6 +160,21 @@ impl Hosts {
         Ok(())
     }
 
+    /// Takes back whatever a run that was broken off has left.
+    ///
+    /// # Errors
+    /// When a tool fails.
+    pub(in super::super) async fn heal_all(&mut self) -> Result<()> {
+        for entry in std::fs::read_dir(SPACES)? {
+            let name = entry?.file_name();
+            let id = name.to_str().and_then(|name| name.strip_prefix(NAME));
+            if let Some(id) = id.and_then(|id| id.parse().ok()) {
+                self.heal(id).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes all back that was done to a node's packets.
     ///
     /// # Errors
@@ -204,11 +222,11 @@ fn lines(rule: &Rule) -> Result<Vec<String>> {
 }
 
 fn name(id: u64) -> String {
-    format!("node-{id}")
+    format!("{NAME}{id}")
 }
 
 fn enter(id: u64) -> String {
-    format!("--net=/run/netns/{}", name(id))
+    format!("--net={SPACES}/{}", name(id))
 }
 
 fn host(id: u64) -> Result<IpAddr> {
