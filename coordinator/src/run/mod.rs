@@ -249,6 +249,8 @@ async fn serve<I: Incoming>(
             peers.clone(),
             results.metrics().clone(),
         ));
+        let reached = probes.reachability.clone();
+        upkeep.also(upkeep::cut_off(registry.clone(), terms.clone(), reached));
         upkeep.also(pool_metrics?.follow(raft.handle(), node));
         let renewing = Renewing {
             handle: raft.handle(),

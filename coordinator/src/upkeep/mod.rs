@@ -1,11 +1,12 @@
 //! What a node looks after beside its requests and its actors: the health of what it needs, files
-//! of results that nobody wants any more, the shared session, the log lines about sessions, nodes and
-//! pools.
+//! of results that nobody wants any more, the shared session, sessions whose Spark only others
+//! reach, the log lines about sessions, nodes and pools.
 //!
 //! **Invariant:** none of it is needed for an answer to be right; it may lag or fail.
 
 mod cleaner;
 mod cluster_log;
+mod cut_off;
 mod leader_note;
 mod probes;
 mod repair;
@@ -23,6 +24,7 @@ use crate::results::ResultStore;
 use crate::service::Service;
 
 pub(crate) use cluster_log::ClusterLog;
+pub(crate) use cut_off::run as cut_off;
 pub(crate) use leader_note::run as note_leadership;
 pub(crate) use probes::Probes;
 pub(crate) use repair::run as repair;

@@ -13,11 +13,11 @@ use crate::run::Knock;
 use crate::service::{ComponentHealth, HealthProbe, Reachability};
 
 /// How often an endpoint is knocked at.
-const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(1);
 /// How often is looked whether all have been tried.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long a knock may take.
-const LIMIT: Duration = Duration::from_secs(3);
+/// How long a knock may take; the first one too, before a node is ready.
+const LIMIT: Duration = Duration::from_secs(1);
 /// Free space below which the disk is shown as down; the registry refuses writes there too.
 const LEAST_FREE_BYTES: u64 = 64 << 20;
 

@@ -94,3 +94,22 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+        let short = Arguments::parse_from(["libra-chaos", "--short"]);
+        assert!(short.command.is_none() && short.options.times() == 2);
+        let proof = ["libra-chaos", "prove", "--only", "fsync", "--seed", "1"];
+        assert!(matches!(
+            Arguments::parse_from(proof).command,
+            Some(Command::Prove { .. })
+        ));
+    }
+}

@@ -27,6 +27,8 @@ pub(super) enum Act {
     FailSync(u64),
     /// Power cut.
     PowerCut(Vec<u64>),
+    /// Power cut, and this node's disk is gone after it.
+    Lose(Vec<u64>, u64),
     /// Spark's driver dies.
     Spark,
     /// A node is added, this one taken out.
@@ -107,7 +109,10 @@ impl Act {
     /// The nodes that it is done to.
     pub(super) fn victims(&self) -> Vec<u64> {
         match self {
-            Self::Kill(nodes) | Self::Roll(nodes) | Self::PowerCut(nodes) => nodes.clone(),
+            Self::Kill(nodes)
+            | Self::Roll(nodes)
+            | Self::PowerCut(nodes)
+            | Self::Lose(nodes, _) => nodes.clone(),
             Self::Net(Net::Apart(one, other)) => vec![*one, *other],
             Self::Stop(node)
             | Self::Net(
@@ -142,6 +147,9 @@ impl fmt::Display for Act {
             Self::SlowSync(node, millis) => write!(f, "fsync of {node} takes {millis} ms"),
             Self::FailSync(node) => write!(f, "fsync of {node} fails"),
             Self::PowerCut(nodes) => write!(f, "power cut of {nodes:?}"),
+            Self::Lose(nodes, lost) => {
+                write!(f, "power cut of {nodes:?}, the disk of {lost} gone")
+            }
             Self::Spark => f.write_str("Spark's driver dies"),
             Self::Replace(node) => write!(f, "a new node for {node}"),
         }

@@ -14,9 +14,7 @@ use crate::evidence::{Dialect, Evidence, History, Injection, LastWords, Wants, W
 use crate::harness::{Api, Marker, State, Statement, Submit, until_some};
 use crate::kill::Referee;
 use crate::kill::calls::Calls;
-use crate::kill::closing::{
-    all_ended, all_statements, says_the_same, slots_are_whole,
-};
+use crate::kill::closing::{all_ended, all_statements, says_the_same, slots_are_whole};
 use crate::kill::targets::Targets;
 
 /// Results that are read again on every node: of those that clients have read, and of others.
@@ -165,7 +163,9 @@ async fn last_requests(api: &Api, sessions: &[String]) -> u32 {
         return 0;
     };
     let soon = |path: String| async move {
-        let request = api.request(reqwest::Method::GET, &path).timeout(LAST_WITHIN);
+        let request = api
+            .request(reqwest::Method::GET, &path)
+            .timeout(LAST_WITHIN);
         let reply = api.send(request).await;
         reply.is_ok_and(|reply| reply.status.as_u16() == 200)
     };

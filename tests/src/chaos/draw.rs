@@ -30,6 +30,16 @@ pub(super) fn acts(
             let node = cast.owner(dice);
             vec![Act::Clock(node, -JUMP), Act::Net(Net::FromNodes(node))]
         }
+        Fault::DiskLoss => {
+            let lost = cast.owner(dice);
+            let others = cast.without(&[lost]);
+            let at = usize::try_from(dice.below(others.len() as u64)).unwrap_or(0);
+            let slow = others.get(at).copied().unwrap_or(lost);
+            vec![
+                Act::SlowSync(slow, SLOW[0]),
+                Act::Lose(cast.nodes.clone(), lost),
+            ]
+        }
         Fault::Pools if turn % 2 == 1 => vec![Act::Kill(vec![cast.leader])],
         Fault::Pools => vec![Act::Kill(vec![cast.owner(dice)])],
         single => vec![act(single, cast, dice)],
@@ -81,6 +91,7 @@ fn act(fault: Fault, cast: &Cast, dice: &mut Dice) -> Act {
         Fault::FsyncError => Act::FailSync(cast.any(dice)),
         Fault::PowerCut => Act::PowerCut(vec![cast.any(dice)]),
         Fault::PowerCutAll => Act::PowerCut(cast.nodes.clone()),
+        Fault::DiskLoss => Act::Lose(cast.nodes.clone(), cast.owner(dice)),
         Fault::SparkKill => Act::Spark,
         Fault::Membership => Act::Replace(cast.any(dice)),
     }

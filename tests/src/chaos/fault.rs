@@ -59,6 +59,8 @@ pub enum Fault {
     PowerCut,
     /// Power cut of all nodes at once.
     PowerCutAll,
+    /// The same, with one node's fsync slow before it, and another node's disk gone after it.
+    DiskLoss,
     /// Spark's driver dies, and is back knowing nothing.
     SparkKill,
     /// A new node joins and gets a vote, an old one is taken out, under load.
@@ -126,6 +128,7 @@ impl Fault {
             Self::DiskFull => &[Need::LoopDevices],
             Self::SlowFsync | Self::FsyncError => &[Need::SystemCalls],
             Self::PowerCut | Self::PowerCutAll => &[Need::PowerCut],
+            Self::DiskLoss => &[Need::PowerCut, Need::SystemCalls],
             Self::SparkKill | Self::Pools | Self::Mixed => &[Need::Stub],
         }
     }
@@ -172,6 +175,7 @@ impl Fault {
             | Self::FsyncError
             | Self::PowerCut
             | Self::PowerCutAll
+            | Self::DiskLoss
             | Self::Membership
             | Self::Pools
             | Self::Mixed => &[],
@@ -187,6 +191,7 @@ impl Fault {
             Self::MajorityKill
             | Self::AllKill
             | Self::PowerCutAll
+            | Self::DiskLoss
             | Self::SparkKill
             | Self::Mixed => (From::Return, Whose::All),
             Self::OwnerStop
@@ -231,13 +236,13 @@ impl Fault {
             | Self::LeaderBlackHole
             | Self::OneWay
             | Self::Partial
-            | Self::RaftCut => most(6_000),
+            | Self::RaftCut
+            | Self::SparkCut => most(6_000),
             Self::MajorityKill | Self::AllKill => most(5_000),
             Self::FollowerKill
             | Self::OwnerStop
             | Self::LeaderStop
             | Self::RollingRestart
-            | Self::SparkCut
             | Self::Delay
             | Self::Loss
             | Self::LowRate
@@ -248,6 +253,7 @@ impl Fault {
             | Self::FsyncError
             | Self::PowerCut
             | Self::PowerCutAll
+            | Self::DiskLoss
             | Self::SparkKill
             | Self::Membership
             | Self::Pools

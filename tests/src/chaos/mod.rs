@@ -140,7 +140,11 @@ impl Session {
     async fn row(&mut self, fault: Fault, options: &Options, seed: u64) -> Result<Row> {
         let hosts = match (self.hosts.take(), &self.place) {
             // A run that was broken off took them with it.
-            (None, Place::Namespaces) => Some(Hosts::reopened()),
+            (None, Place::Namespaces) => {
+                let mut hosts = Hosts::reopened();
+                hosts.heal_all().await?;
+                Some(hosts)
+            }
             (hosts, _) => hosts,
         };
         let (done, hosts) = row::run(fault, options, &self.place, seed, hosts).await?;
@@ -152,7 +156,7 @@ impl Session {
             &done.head,
             &done.evidence,
         )?;
-        let row = Row::of(&done.head, &done.evidence, done.broken);
+        let row = Row::of(&done.head, &done.evidence);
         if row.verdict != Verdict::Pass {
             for (node, log) in &done.logs {
                 fs::write(dir.join(format!("{fault}-node-{node}.log")), log)?;
@@ -187,5 +191,5 @@ fn write(dir: &Path, report: &Report) -> Result<()> {
 /// When it is no history.
 pub fn check(path: &Path) -> Result<Row> {
     let (head, evidence) = file::read(path)?;
-    Ok(Row::of(&head, &evidence, None))
+    Ok(Row::of(&head, &evidence))
 }

@@ -16,6 +16,7 @@ use crate::checkers::Verdict;
 
 /// What is to be proven.
 #[derive(Debug, Clone, Args)]
+#[group(id = "proof")]
 pub struct Prove {
     /// Safeties to take off, by name, and `fsync`; all if not given.
     #[arg(long, value_delimiter = ',')]
@@ -52,7 +53,7 @@ const CASES: &[Case] = &[
     },
     Case {
         off: "copies-before-end",
-        fault: Fault::PowerCutAll,
+        fault: Fault::DiskLoss,
         injections: 4,
         runs: 3,
     },

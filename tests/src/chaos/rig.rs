@@ -132,7 +132,9 @@ impl Rig {
         if let Some(disks) = &self.ground.disks {
             disks.close().await;
         }
-        self.ground.hosts.take()
+        let mut hosts = self.ground.hosts.take()?;
+        // What is not healed is not used again.
+        hosts.heal_all().await.is_ok().then_some(hosts)
     }
 }
 

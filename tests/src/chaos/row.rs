@@ -48,8 +48,6 @@ const SAYS_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct Done {
     pub(super) head: Head,
     pub(super) evidence: Evidence,
-    /// Why it was broken off, if it was.
-    pub(super) broken: Option<String>,
     /// What each node printed.
     pub(super) logs: BTreeMap<u64, String>,
 }
@@ -123,9 +121,9 @@ pub(super) async fn run(
             slots: rig.slots,
             tolerated: evidence.tolerated.clone(),
             wanted: options.times(),
+            broken: broken.or(unknown),
         },
         evidence,
-        broken: broken.or(unknown),
         logs: logs.collect(),
     };
     Ok((done, rig.end().await))
@@ -233,10 +231,7 @@ impl Run {
             let asked = api.get("statements?limit=1");
             let answer = timeout(REFUSES_WITHIN, asked).await;
             refusals.push(Refusal {
-                status: answer
-                    .ok()
-                    .and_then(Result::ok)
-                    .map(|r| r.status.as_u16()),
+                status: answer.ok().and_then(Result::ok).map(|r| r.status.as_u16()),
                 took: book.now() - began,
             });
         }
@@ -275,6 +270,7 @@ impl Run {
 fn lasts(act: &Act) -> Duration {
     Duration::from_millis(match act {
         Act::Kill(nodes) | Act::PowerCut(nodes) if nodes.len() > 1 => 2_500,
+        Act::Lose(..) => 1_000,
         Act::Kill(_) | Act::PowerCut(_) => 1_500,
         // Longer than a lease.
         Act::Stop(_) => 4_000,
@@ -294,5 +290,7 @@ pub(super) fn seed(options: &Options) -> Result<u64> {
         return Ok(seed);
     }
     let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
-    Ok(u64::from(now.context("a clock before 1970")?.subsec_nanos()))
+    Ok(u64::from(
+        now.context("a clock before 1970")?.subsec_nanos(),
+    ))
 }

@@ -26,10 +26,10 @@ mod works;
 #[cfg(test)]
 mod tests;
 
-#[cfg(test)]
-pub(crate) use tests::sample;
 pub(crate) use rates::{Least, gaps};
 pub(crate) use reads::FIRST;
+#[cfg(test)]
+pub(crate) use tests::sample;
 pub(crate) use verdict::{Check, Finding};
 pub use verdict::{Class, Verdict, Violation};
 

@@ -212,10 +212,7 @@ fn more_at_once_than_slots_are_too_many() {
     let executions = [lasting("a", 0, Some(10)), lasting("b", 5, None)];
     run.evidence.executions.0.extend(executions);
     assert_eq!(run.classes(), []);
-    run.evidence
-        .executions
-        .0
-        .push(lasting("c", 9, Some(11)));
+    run.evidence.executions.0.push(lasting("c", 9, Some(11)));
     assert_eq!(run.classes(), [Class::Slots]);
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Head {
     pub(crate) tolerated: Vec<String>,
     /// How often it was to be done.
     pub(crate) wanted: usize,
+    /// Why the run was broken off, if it was.
+    pub(crate) broken: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

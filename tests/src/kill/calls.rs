@@ -11,9 +11,7 @@ use anyhow::Result;
 use reqwest::Method;
 
 use super::targets::Targets;
-use crate::evidence::{
-    Answer, Book, Call, Outcome, Reading, Seen, Span, Submitted, Wants, Work,
-};
+use crate::evidence::{Answer, Book, Call, Outcome, Reading, Seen, Span, Submitted, Wants, Work};
 use crate::harness::{Api, Problem, Reply, State, Statement, StatementList, Submit};
 
 /// Longer than a request may take by the contract, shorter than a run.

@@ -78,9 +78,8 @@ pub(crate) async fn read_again(
     finals: &[Statement],
 ) -> Result<()> {
     let works = history.submits.iter().map(|submit| &submit.work);
-    let works: std::collections::HashMap<&str, &Work> = works
-        .map(|work| (work.code.as_str(), work))
-        .collect();
+    let works: std::collections::HashMap<&str, &Work> =
+        works.map(|work| (work.code.as_str(), work)).collect();
     for statement in finals
         .iter()
         .filter(|s| s.state == crate::harness::State::Succeeded)

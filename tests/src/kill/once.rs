@@ -72,7 +72,13 @@ impl Once {
     #[must_use]
     pub fn begin(apis: &[Api], clients: usize, own_sessions: bool) -> Self {
         let sessions = own_sessions.then_some("client");
-        Self::noting(&Targets::all(apis), clients, sessions, &Book::default(), ANSWER_WITHIN)
+        Self::noting(
+            &Targets::all(apis),
+            clients,
+            sessions,
+            &Book::default(),
+            ANSWER_WITHIN,
+        )
     }
 
     /// The same, in sessions `SESSIONS-N` or in `default`, with every call noted.

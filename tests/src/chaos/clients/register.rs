@@ -69,7 +69,10 @@ async fn read(calls: &Calls) {
     let Ok(Ok(list)) = reply.map(|reply| reply.json::<PoolList>(&[200])) else {
         return;
     };
-    let of_us = list.pools.iter().filter(|p| KEYS.contains(&p.name.as_str()));
+    let of_us = list
+        .pools
+        .iter()
+        .filter(|p| KEYS.contains(&p.name.as_str()));
     let kept = of_us.map(|pool| Kept {
         key: pool.name.clone(),
         value: pool.weight,

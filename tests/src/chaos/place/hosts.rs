@@ -21,6 +21,9 @@ const NET: [u8; 3] = [198, 18, 77];
 /// Where clients and Spark are.
 const HERE: u8 = 254;
 const BRIDGE: &str = "br0";
+/// Where `ip` keeps namespaces, and how those of nodes are called.
+const SPACES: &str = "/run/netns";
+const NAME: &str = "node-";
 /// Which queue of the packet filter is used; each namespace has its own.
 const QUEUE: &str = "7";
 
@@ -77,7 +80,7 @@ impl Hosts {
     /// When a tool fails, or ids are too high.
     pub(in super::super) async fn seat(&mut self, id: u64) -> Result<Seat> {
         let host = host(id)?;
-        if self.made.insert(id) && !Path::new("/run/netns").join(name(id)).exists() {
+        if self.made.insert(id) && !Path::new(SPACES).join(name(id)).exists() {
             let (space, port, own) = (name(id), format!("p{id}"), format!("{host}/24"));
             run(&["ip", "netns", "add", &space]).await?;
             let link = ["ip", "link", "add", &port, "type", "veth", "peer", "name"];
@@ -149,9 +152,26 @@ impl Hosts {
     /// When the kernel refuses.
     pub(in super::super) async fn rate(&self, id: u64, kbit: u64) -> Result<()> {
         let (entry, rate) = (enter(id), format!("{kbit}kbit"));
-        let words = ["nsenter", &entry, "tc", "qdisc", "replace", "dev", "eth0", "root"];
+        let words = [
+            "nsenter", &entry, "tc", "qdisc", "replace", "dev", "eth0", "root",
+        ];
         let shape = ["tbf", "rate", &rate, "burst", "32kbit", "latency", "400ms"];
         run(&[&words[..], &shape].concat()).await?;
+        Ok(())
+    }
+
+    /// Takes back whatever a run that was broken off has left.
+    ///
+    /// # Errors
+    /// When a tool fails.
+    pub(in super::super) async fn heal_all(&mut self) -> Result<()> {
+        for entry in std::fs::read_dir(SPACES)? {
+            let name = entry?.file_name();
+            let id = name.to_str().and_then(|name| name.strip_prefix(NAME));
+            if let Some(id) = id.and_then(|id| id.parse().ok()) {
+                self.heal(id).await?;
+            }
+        }
         Ok(())
     }
 
@@ -169,7 +189,10 @@ impl Hosts {
         }
         let shaped = run(&["ip", "-n", &name(id), "link", "show", "eth0"]).await?;
         if shaped.contains("qdisc tbf") {
-            run(&["nsenter", &entry, "tc", "qdisc", "del", "dev", "eth0", "root"]).await?;
+            run(&[
+                "nsenter", &entry, "tc", "qdisc", "del", "dev", "eth0", "root",
+            ])
+            .await?;
         }
         Ok(())
     }
@@ -199,15 +222,17 @@ fn lines(rule: &Rule) -> Result<Vec<String>> {
 }
 
 fn name(id: u64) -> String {
-    format!("node-{id}")
+    format!("{NAME}{id}")
 }
 
 fn enter(id: u64) -> String {
-    format!("--net=/run/netns/{}", name(id))
+    format!("--net={SPACES}/{}", name(id))
 }
 
 fn host(id: u64) -> Result<IpAddr> {
-    let last = u8::try_from(id).ok().filter(|last| (1..HERE).contains(last));
+    let last = u8::try_from(id)
+        .ok()
+        .filter(|last| (1..HERE).contains(last));
     Ok(address(last.context("no more addresses")?))
 }
 

@@ -60,7 +60,9 @@ pub(in super::super) fn exists(program: &str) -> bool {
 
 /// The first of some files that is there.
 pub(in super::super) fn first_file(names: &[&str]) -> Option<String> {
-    let found = names.iter().find(|name| std::path::Path::new(name).exists());
+    let found = names
+        .iter()
+        .find(|name| std::path::Path::new(name).exists());
     found.map(|name| (*name).to_owned())
 }
 

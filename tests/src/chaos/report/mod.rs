@@ -124,7 +124,7 @@ impl Report {
 
 impl Row {
     /// The row of some evidence.
-    pub(crate) fn of(head: &Head, evidence: &Evidence, broken: Option<String>) -> Self {
+    pub(crate) fn of(head: &Head, evidence: &Evidence) -> Self {
         let least = Least {
             injections: head.wanted,
             served: LEAST_SERVED,
@@ -137,14 +137,20 @@ impl Row {
             all.filter(|v| classes.contains(&v.class)).count()
         };
         let history = &evidence.history;
-        let calls = |outcome| history.calls.iter().filter(|c| c.outcome == outcome).count();
+        let calls = |outcome| {
+            history
+                .calls
+                .iter()
+                .filter(|c| c.outcome == outcome)
+                .count()
+        };
         let fault = Fault::from_str(&head.fault, false).ok();
         let (from, whose) = fault.map_or((From::Fault, Whose::All), Fault::measured);
         let served_again = times(evidence, |injection| match from {
             From::Fault => (injection.began, whose),
             From::Return => (injection.healed, whose),
         });
-        let unknown = broken.clone().map_or(Verdict::Pass, Verdict::Unknown);
+        let unknown = head.broken.clone().map_or(Verdict::Pass, Verdict::Unknown);
         let verdicts = findings.iter().map(|finding| &finding.verdict);
         let verdict = verdicts.fold(unknown, Verdict::and);
         let tolerated = |class: &Option<String>| {
@@ -183,7 +189,7 @@ impl Row {
                 .map(|i| i.failed_after_retry)
                 .sum(),
             findings,
-            broken,
+            broken: head.broken.clone(),
             verdict,
         }
     }

@@ -52,7 +52,10 @@ fn head(f: &mut Formatter<'_>) -> fmt::Result {
          | all serve after its end, pMax ms | in flight | lost | doubled | stale | failed \
          | failed after one retry | verdict |"
     )?;
-    writeln!(f, "|---|--:|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|---|")
+    writeln!(
+        f,
+        "|---|--:|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|---|"
+    )
 }
 
 fn line(row: &Row, f: &mut Formatter<'_>) -> fmt::Result {
@@ -109,7 +112,11 @@ fn violations(row: &Row, f: &mut Formatter<'_>) -> fmt::Result {
     let all = row.findings.iter().flat_map(|finding| &finding.violations);
     let count = all.clone().count();
     if count > 0 {
-        writeln!(f, "\n{}, seed {}: {count} violations:\n", row.fault, row.seed)?;
+        writeln!(
+            f,
+            "\n{}, seed {}: {count} violations:\n",
+            row.fault, row.seed
+        )?;
     }
     for violation in all.take(TOLD) {
         let job = violation.job.as_deref().unwrap_or("-");

@@ -50,7 +50,7 @@ pub(super) async fn begin(rig: &mut Rig, act: &Act, seed: u64) -> Result<Begun> 
             ended_by_itself(rig, *node).await?;
             drop(failing);
         }
-        Act::PowerCut(nodes) => {
+        Act::PowerCut(nodes) | Act::Lose(nodes, _) => {
             for node in nodes {
                 rig.ground.disks()?.cut(*node).await?;
             }
@@ -79,23 +79,26 @@ impl Begun {
             Act::Fill(node) => {
                 rig.ground.disks()?.empty(*node)?;
                 // It may have ended rather than go on without room.
-                if rig.cluster.node_mut(*node)?.exited()?.is_some() {
-                    start(rig, &[*node])?;
-                }
+                restart_if_ended(rig, *node)?;
             }
             Act::SlowSync(node, _) => {
                 if let Some(tracer) = self.tracer {
                     syscalls::end(tracer).await?;
                 }
-                if rig.cluster.node_mut(*node)?.exited()?.is_some() {
-                    start(rig, &[*node])?;
-                }
+                restart_if_ended(rig, *node)?;
             }
             Act::FailSync(node) => start(rig, &[*node])?,
             Act::PowerCut(nodes) => {
                 for node in nodes {
                     rig.ground.disks()?.power_on(*node).await?;
                 }
+                start(rig, nodes)?;
+            }
+            Act::Lose(nodes, lost) => {
+                for node in nodes {
+                    rig.ground.disks()?.power_on(*node).await?;
+                }
+                rig.cluster.wipe(*lost)?;
                 start(rig, nodes)?;
             }
             Act::Roll(_) | Act::Spark | Act::Replace(_) => {}
@@ -120,6 +123,15 @@ fn kill(rig: &mut Rig, nodes: &[u64]) -> Result<()> {
 fn start(rig: &mut Rig, nodes: &[u64]) -> Result<()> {
     for node in nodes {
         rig.cluster.spawn(*node)?;
+    }
+    Ok(())
+}
+
+/// Starts a node that has ended by itself; one that was killed is somebody else's.
+fn restart_if_ended(rig: &mut Rig, node: u64) -> Result<()> {
+    let running = rig.cluster.node(node)?.pid().is_some();
+    if running && rig.cluster.node_mut(node)?.exited()?.is_some() {
+        start(rig, &[node])?;
     }
     Ok(())
 }
