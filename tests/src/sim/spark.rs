@@ -241,10 +241,10 @@ impl Spark {
     pub async fn next(&self, net: &Net, node: u64, reading: &mut Reading) -> Heard {
         loop {
             if !reading.ready.is_empty() {
-                let response = reading.ready.remove(0);
+                // Taken only once it is here: whoever waits may leave and come again.
                 if net.travel(SPARK, node).await {
                     reading.unheard_since = None;
-                    return Heard::Response(response);
+                    return Heard::Response(reading.ready.remove(0));
                 }
                 // Lost, with all that follows it in this stream.
                 reading.ready.clear();

@@ -16,6 +16,8 @@ use super::world::World;
 
 /// The registry's own contradictions are looked for once in so many entries: it reads everything.
 const CHECK_EVERY: u64 = 32;
+/// Registries are compared once in so many entries: what has come apart stays apart.
+const COMPARE_EVERY: u64 = 8;
 
 /// A promise that was not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +49,47 @@ pub struct Promise {
 #[derive(Debug, Default)]
 pub struct Truth(Mutex<State>);
 
+/// What of a registry is compared with what it was: to copy all of it after every entry would take
+/// most of the time.
+#[derive(Debug, Default)]
+struct Before {
+    sessions: BTreeMap<String, SessionRecord>,
+    statements: BTreeMap<u64, Arc<StatementRecord>>,
+    cleanups: BTreeMap<String, usize>,
+    taken: u32,
+}
+
+impl Before {
+    fn of(registry: &Registry) -> Self {
+        let sessions = registry.sessions_after(None);
+        let cleanups = |session: &SessionRecord| {
+            let id = session.session_id.parse();
+            id.map_or(0, |id| registry.cleanups_of(&id).count())
+        };
+        let statements = registry.statements_before(None, None);
+        Self {
+            cleanups: registry
+                .sessions_after(None)
+                .map(|session| (session.session_id.clone(), cleanups(session)))
+                .collect(),
+            sessions: sessions
+                .map(|session| (session.session_id.clone(), session.clone()))
+                .collect(),
+            statements: statements
+                .map(|statement| (statement.job, Arc::clone(statement)))
+                .collect(),
+            taken: registry.demand(ENDPOINT).taken,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     violations: Vec<Violation>,
     /// The hash of the registry at each index, by whoever came there first.
     hashes: BTreeMap<u64, (u64, u64)>,
     head: u64,
-    newest: Registry,
+    newest: Before,
     owners: BTreeMap<(String, u64), u64>,
     /// Sessions that were moved because a lease was over, with the epoch they got.
     fenced: BTreeMap<String, u64>,
@@ -102,13 +138,16 @@ impl Truth {
         command: Option<&Command>,
     ) {
         let mut state = self.lock();
-        state.compare(node, index, registry);
+        if index % COMPARE_EVERY == 0 {
+            state.compare(node, index, registry);
+        }
         if index <= state.head {
             return;
         }
-        let before = std::mem::replace(&mut state.newest, registry.clone());
         state.head = index;
         if let Some(command) = command {
+            let now = Before::of(registry);
+            let before = std::mem::replace(&mut state.newest, now);
             state.commands += 1;
             state.follow(world, &before, registry, command);
         }
@@ -255,29 +294,26 @@ impl State {
     }
 
     /// What a command may have changed, and what it may not.
-    fn follow(&mut self, world: &World, before: &Registry, now: &Registry, command: &Command) {
+    fn follow(&mut self, world: &World, before: &Before, now: &Registry, command: &Command) {
         self.check_epochs(before, now, command);
         self.check_statements(world, before, now, command);
         let taken = now.demand(ENDPOINT).taken;
         let slots = now.settings().map_or(0, |settings| settings.slots);
-        let was = before.demand(ENDPOINT).taken;
-        if taken > slots && taken > was {
+        if taken > slots && taken > before.taken {
             self.violate("I7", format!("{taken} of {slots} slots are taken"));
         }
     }
 
     /// I1: epochs rise, each has one owner, and what an owner commits is of the present one.
-    fn check_epochs(&mut self, before: &Registry, now: &Registry, command: &Command) {
+    fn check_epochs(&mut self, before: &Before, now: &Registry, command: &Command) {
         for session in now.sessions_after(None) {
             let id = &session.session_id;
-            let old = id.parse().ok().and_then(|id| before.session(&id).cloned());
-            self.check_session(old.as_ref(), session, command);
+            self.check_session(before.sessions.get(id), session, command);
         }
-        let named = owner_command(before, command);
-        if let Some((session, epoch)) = named
-            && let Some(held) = session.parse().ok().and_then(|id| before.session(&id))
+        if let Some((session, epoch)) = owner_command(before, command)
+            && let Some(held) = before.sessions.get(&session)
             && held.epoch != epoch
-            && changed(before, now, &session, command)
+            && self.changed(&session, command, before)
         {
             let held = held.epoch;
             let text = format!(
@@ -285,6 +321,24 @@ impl State {
             );
             self.violate("I1", text);
         }
+    }
+
+    /// Whether a command of an owner's changed its session, or the statement that it names.
+    fn changed(&self, session: &str, command: &Command, before: &Before) -> bool {
+        let now = &self.newest;
+        let job = match command.kind.as_ref() {
+            Some(command::Kind::Finish(c)) => c.job,
+            Some(command::Kind::PutReplicas(c)) => c.job,
+            _ => 0,
+        };
+        let same_statement = match (before.statements.get(&job), now.statements.get(&job)) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        !same_statement
+            || before.sessions.get(session) != now.sessions.get(session)
+            || before.cleanups.get(session) != now.cleanups.get(session)
     }
 
     fn check_session(
@@ -311,13 +365,13 @@ impl State {
     fn check_statements(
         &mut self,
         world: &World,
-        before: &Registry,
+        before: &Before,
         now: &Registry,
         command: &Command,
     ) {
         for statement in now.statements_before(None, None) {
             let job = statement.job;
-            let old = before.statement(JobId(job));
+            let old = before.statements.get(&job);
             if old.is_some_and(|old| Arc::ptr_eq(old, statement)) {
                 continue;
             }
@@ -334,9 +388,8 @@ impl State {
                 self.check_holders(world, statement);
             }
         }
-        let gone: BTreeSet<u64> = before
-            .statements_before(None, None)
-            .map(|statement| statement.job)
+        let known = before.statements.keys().copied();
+        let gone: BTreeSet<u64> = known
             .filter(|job| now.statement(JobId(*job)).is_none())
             .collect();
         if !gone.is_empty() {
@@ -373,11 +426,8 @@ impl State {
 }
 
 /// The session and the epoch that a command of an owner names.
-fn owner_command(registry: &Registry, command: &Command) -> Option<(String, u64)> {
-    let of_job = |job: u64| {
-        let statement = registry.statement(JobId(job))?;
-        Some(statement.session_id.clone())
-    };
+fn owner_command(before: &Before, command: &Command) -> Option<(String, u64)> {
+    let of_job = |job: u64| Some(before.statements.get(&job)?.session_id.clone());
     match command.kind.as_ref()? {
         command::Kind::OpenSession(c) => Some((c.session_id.clone(), c.epoch)),
         command::Kind::ResetSession(c) => Some((c.session_id.clone(), c.epoch)),
@@ -388,26 +438,4 @@ fn owner_command(registry: &Registry, command: &Command) -> Option<(String, u64)
         command::Kind::PutReplicas(c) => Some((of_job(c.job)?, c.epoch)),
         _ => None,
     }
-}
-
-/// Whether a command of an owner's changed its session, or the statement that it names.
-fn changed(before: &Registry, now: &Registry, session: &str, command: &Command) -> bool {
-    let Ok(id) = session.parse() else {
-        return false;
-    };
-    let job = match command.kind.as_ref() {
-        Some(command::Kind::Finish(c)) => c.job,
-        Some(command::Kind::PutReplicas(c)) => c.job,
-        _ => 0,
-    };
-    let (old, new) = (before.statement(JobId(job)), now.statement(JobId(job)));
-    let same_statement = match (old, new) {
-        (Some(old), Some(new)) => Arc::ptr_eq(old, new),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
-    };
-    let cleanups = |registry: &Registry| registry.cleanups_of(&id).count();
-    !same_statement
-        || before.session(&id) != now.session(&id)
-        || cleanups(before) != cleanups(now)
 }

@@ -147,7 +147,10 @@ async fn serve(world: &Arc<World>) {
                 state = read_at(world, node.id(), job).await;
             }
             if state != Some(StatementState::Succeeded) {
-                let text = format!("{node:?} shows job-{job} as {state:?} long after the faults");
+                let found = node.view(|r| r.statement(JobId(job)).and_then(|s| s.error.clone()));
+                let text = format!(
+                    "{node:?} shows job-{job} as {state:?} long after the faults: {found:?}"
+                );
                 world.truth.violation("I9", text);
             }
         }

@@ -258,7 +258,8 @@ impl Writer {
             let known = match &part {
                 Part::Schema => file.parts.iter().any(|(_, part)| *part == Part::Schema),
                 Part::Batch(_) | Part::Complete => {
-                    file.parts.iter().any(|(id, _)| *id == response_id)
+                    // A schema may share its response with the first batch.
+                    file.parts.iter().any(|had| had.0 == response_id && had.1 == part)
                 }
             };
             if !known {
