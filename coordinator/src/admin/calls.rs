@@ -254,7 +254,7 @@ impl Admin for AdminService {
         request: Request<Streaming<RestoreRequest>>,
     ) -> Result<Response<RestoreResponse>, Status> {
         let call = Call::of(request.metadata(), LONG);
-        let work = self.answer_restore(&call, request.into_inner());
+        let work = Box::pin(self.answer_restore(&call, request.into_inner()));
         Ok(Response::new(call.within(true, work).await?))
     }
 }
