@@ -14,7 +14,12 @@ const DEFAULT_FILE: &str = "application.yml";
 /// No configuration is longer, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// `LIBRA_*` variables that are no configuration: read elsewhere, so not worth a warning.
-const OTHER_VARIABLES: [&str; 3] = ["LIBRA_CACHE_DIR", "LIBRA_URL", "LIBRA_FAILPOINTS"];
+const OTHER_VARIABLES: [&str; 4] = [
+    "LIBRA_ADMIN_ENDPOINT",
+    "LIBRA_CACHE_DIR",
+    "LIBRA_URL",
+    "LIBRA_FAILPOINTS",
+];
 /// Variables of tests begin so.
 const TEST_VARIABLES: &str = "LIBRA_TEST_";
 

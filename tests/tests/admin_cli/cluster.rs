@@ -40,11 +40,11 @@ async fn nodes_come_and_go_by_commands() -> Result<()> {
     );
     let local = json(&cluster, 2, "status --local").await?;
     assert_eq!(local["nodeId"], 2);
-    let shown = json(&cluster, 1, "nodes show 3").await?;
-    assert_eq!(
-        (&shown["nodeId"], &shown["ready"]),
-        (&3.into(), &true.into())
-    );
+    until("node 3 to say that it is ready", SOON, || async {
+        let shown = json(&cluster, 1, "nodes show 3").await?;
+        Ok(shown["nodeId"] == 3 && shown["ready"] == true)
+    })
+    .await?;
 
     // Add and promote a fourth; both may be said again.
     let fourth = cluster.one_more().await?;

@@ -102,7 +102,13 @@ async fn errors_say_what_was_wrong_and_what_to_do_next() -> Result<()> {
             "--dry-run",
         ),
         (&grpc, "events --from 99999999", 1, "", "--from oldest"),
-        (&grpc, "status --endpoint nonsense", 2, "allowed", ""),
+        (
+            &grpc,
+            "status --endpoint nonsense",
+            2,
+            "invalid value",
+            "such as 127.0.0.1:8080",
+        ),
         (
             &grpc,
             "restore /dev/null --yes",

@@ -13,6 +13,8 @@ use super::Look;
 
 /// What says that something was cut.
 const CUT: &str = "…";
+/// Longer text is never cut to less than this.
+const SHORTEST_TEXT: u16 = 12;
 /// Between two columns.
 const GAP: u16 = 2;
 
@@ -112,7 +114,7 @@ impl Column {
         }
     }
 
-    /// Cut where the terminal is too narrow, but never shorter than its title.
+    /// Cut where the terminal is too narrow, to a few letters at the least.
     pub(in crate::cli::admin) const fn text(title: &'static str) -> Self {
         Self {
             title,
@@ -155,11 +157,13 @@ impl Grid {
             row.max_height(1);
             table.add_row(row);
         }
+        let last = shown.last();
         for (n, drawn) in shown.iter().zip(table.column_iter_mut()) {
             let column = self.columns[*n];
+            let gap = if Some(n) == last { 0 } else { GAP };
             drawn.set_constraint(match column.kind {
                 Kind::Key | Kind::Number => ColumnConstraint::ContentWidth,
-                Kind::Text => ColumnConstraint::LowerBoundary(Width::Fixed(column.least() + GAP)),
+                Kind::Text => ColumnConstraint::LowerBoundary(Width::Fixed(self.least(*n) + gap)),
             });
             if column.kind == Kind::Number {
                 drawn.set_cell_alignment(CellAlignment::Right);
@@ -174,16 +178,10 @@ impl Grid {
         let Some(room) = look.columns else {
             return shown;
         };
-        let width = |n: usize| match self.columns[n].kind {
-            Kind::Text => self.columns[n].least(),
-            Kind::Key | Kind::Number => {
-                let cells = self.rows.iter().filter_map(|row| row.get(n));
-                let widest = cells.map(|cell| width_of(&cell.text)).max();
-                widest.unwrap_or(0).max(self.columns[n].least())
-            }
-        };
-        let needed = |shown: &[usize]| shown.iter().map(|n| width(*n) + GAP).sum::<u16>();
-        while needed(&shown) > room.saturating_add(GAP) {
+        let width = |n: &usize| u32::from(self.least(*n) + GAP);
+        let needed = |shown: &[usize]| shown.iter().map(width).sum::<u32>();
+        // Behind the last one there is no gap.
+        while needed(&shown) > u32::from(room) + u32::from(GAP) {
             let Some(last) = shown.iter().rposition(|n| self.columns[*n].optional) else {
                 break;
             };
@@ -191,16 +189,22 @@ impl Grid {
         }
         shown
     }
+
+    /// The least width of a column: all of it, or of text as much as says something.
+    fn least(&self, n: usize) -> u16 {
+        let Column { title, kind, .. } = self.columns[n];
+        let cells = self.rows.iter().filter_map(|row| row.get(n));
+        let widest = cells.map(|cell| width_of(&cell.text)).max().unwrap_or(0);
+        let widest = match kind {
+            Kind::Key | Kind::Number => widest,
+            Kind::Text => widest.min(SHORTEST_TEXT),
+        };
+        widest.max(width_of(title))
+    }
 }
 
 fn width_of(text: &str) -> u16 {
-    u16::try_from(text.width()).unwrap_or(u16::MAX / 64)
-}
-
-impl Column {
-    fn least(&self) -> u16 {
-        width_of(self.title)
-    }
+    u16::try_from(text.width()).unwrap_or(u16::MAX / 2)
 }
 
 fn title(text: &str, look: Look) -> Drawn {

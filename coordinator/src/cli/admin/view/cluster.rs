@@ -236,7 +236,7 @@ fn nodes(nodes: &[NodeView], now: DateTime<Utc>) -> Grid {
                 Column::number("SESSIONS"),
                 Column::number("RUNNING"),
                 Column::text("VERSION").optional(),
-                Column::text("GRPC"),
+                Column::key("GRPC"),
                 Column::text("REST").optional(),
             ]
         },
