@@ -11,8 +11,8 @@ use crate::evidence::Dice;
 pub(super) enum Act {
     /// kill -9.
     Kill(Vec<u64>),
-    /// SIGSTOP.
-    Stop(u64),
+    /// SIGSTOP, for so many ms.
+    Stop(u64, u64),
     /// SIGTERM and a new start, of each in turn.
     Roll(Vec<u64>),
     /// Something about the network.
@@ -114,7 +114,7 @@ impl Act {
             | Self::PowerCut(nodes)
             | Self::Lose(nodes, _) => nodes.clone(),
             Self::Net(Net::Apart(one, other)) => vec![*one, *other],
-            Self::Stop(node)
+            Self::Stop(node, _)
             | Self::Net(
                 Net::Isolated(node)
                 | Net::Deaf(node)
@@ -139,7 +139,7 @@ impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kill(nodes) => write!(f, "kill -9 {nodes:?}"),
-            Self::Stop(node) => write!(f, "stop {node}"),
+            Self::Stop(node, millis) => write!(f, "stop {node} for {millis} ms"),
             Self::Roll(nodes) => write!(f, "restart {nodes:?} in turn"),
             Self::Net(net) => net.fmt(f),
             Self::Clock(node, seconds) => write!(f, "clock of {node} {seconds:+} s"),

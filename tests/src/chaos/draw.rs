@@ -16,6 +16,11 @@ const JUMP: i64 = 600;
 /// How long a slow fsync takes, ms: within a lease, and beyond it.
 const SLOW: [u64; 2] = [300, 3_000];
 
+/// How long a process is stopped, ms: about when its sessions have just moved, or well beyond.
+fn stopped(dice: &mut Dice) -> u64 {
+    1_500 + dice.below(3_000)
+}
+
 /// What one injection of a fault does, one thing or two.
 pub(super) fn acts(
     fault: Fault,
@@ -54,8 +59,8 @@ fn act(fault: Fault, cast: &Cast, dice: &mut Dice) -> Act {
         Fault::FollowerKill | Fault::Mixed => Act::Kill(vec![follower(dice)]),
         Fault::MajorityKill => Act::Kill(cast.majority(dice)),
         Fault::AllKill => Act::Kill(cast.nodes.clone()),
-        Fault::OwnerStop => Act::Stop(cast.owner(dice)),
-        Fault::LeaderStop => Act::Stop(cast.leader),
+        Fault::OwnerStop => Act::Stop(cast.owner(dice), stopped(dice)),
+        Fault::LeaderStop => Act::Stop(cast.leader, stopped(dice)),
         Fault::RollingRestart => Act::Roll(cast.nodes.clone()),
         Fault::BlackHole => Act::Net(Net::Isolated(cast.owner(dice))),
         Fault::LeaderBlackHole => Act::Net(Net::Isolated(cast.leader)),

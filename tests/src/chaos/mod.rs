@@ -36,7 +36,8 @@ pub use options::Options;
 pub use prove::{Proof, Prove};
 pub use report::{Report, Row};
 
-use crate::evidence::file;
+use crate::evidence::Evidence;
+use crate::evidence::file::{self, Head};
 use place::Place;
 use place::hosts::Hosts;
 use report::Machine;
@@ -107,16 +108,12 @@ impl Session {
                 report.not_run.insert(fault.to_string(), why);
                 continue;
             }
-            match self.row(fault, options, self.seed).await {
-                Ok(row) => {
-                    told(&row);
-                    report.rows.push(row);
-                }
-                Err(error) => {
-                    let why = format!("{error:#}");
-                    report.not_run.insert(fault.to_string(), why);
-                }
-            }
+            let row = match self.row(fault, options, self.seed).await {
+                Ok(row) => row,
+                Err(error) => self.not_begun(fault, options, &error),
+            };
+            told(&row);
+            report.rows.push(row);
             write(&options.report, &report)?;
         }
         write(&options.report, &report)?;
@@ -163,6 +160,19 @@ impl Session {
             }
         }
         Ok(row)
+    }
+
+    /// The row of a run that could not be begun: nothing is known, which is no pass.
+    fn not_begun(&self, fault: Fault, options: &Options, why: &anyhow::Error) -> Row {
+        let head = Head {
+            fault: fault.to_string(),
+            seed: self.seed,
+            nodes: options.nodes,
+            wanted: options.times(),
+            broken: Some(format!("not begun: {why:#}")),
+            ..Head::default()
+        };
+        Row::of(&head, &Evidence::default())
     }
 
     fn command(&self, options: &Options) -> String {

@@ -72,7 +72,7 @@ const CASES: &[Case] = &[
     Case {
         off: "epoch-check",
         fault: Fault::OwnerStop,
-        injections: 5,
+        injections: 12,
         runs: 3,
     },
     Case {

@@ -213,7 +213,9 @@ impl Run {
         }
         tokio::time::sleep_until(until).await;
         let (from, _) = self.fault.measured();
-        if from == From::Fault && !lasts.is_zero() {
+        // One that is stopped goes on when its time is over, whatever the others make of it.
+        let stopped = acts.iter().any(|act| matches!(act, Act::Stop(..)));
+        if from == From::Fault && !lasts.is_zero() && !stopped {
             // If they do not, the times will tell.
             let now = self.crew.book().now();
             self.crew.all_served(now, SERVES_WITHIN).await;
@@ -272,8 +274,7 @@ fn lasts(act: &Act) -> Duration {
         Act::Kill(nodes) | Act::PowerCut(nodes) if nodes.len() > 1 => 2_500,
         Act::Lose(..) => 1_000,
         Act::Kill(_) | Act::PowerCut(_) => 1_500,
-        // Longer than a lease.
-        Act::Stop(_) => 4_000,
+        Act::Stop(_, millis) => *millis,
         Act::Net(_) => 4_000,
         Act::Clock(..) | Act::Fill(_) | Act::SlowSync(..) => 4_000,
         Act::FailSync(_) => 500,

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::evidence::{Book, Dialect, Dice, History, Micros};
-use crate::harness::{Api, Session, passed, until};
+use crate::harness::{Api, passed, until};
 use crate::kill::Once;
 use crate::kill::calls::Calls;
 use crate::kill::client::{Client, Signals};
@@ -112,12 +112,6 @@ impl Crew {
                 Ok(reply.is_ok_and(|reply| [201, 409].contains(&reply.status.as_u16())))
             })
             .await?;
-            let api = self.calls.targets.next();
-            let _: Session = api
-                .get(&format!("sessions/{session}"))
-                .await?
-                .json(&[200])
-                .context("a session that was just made")?;
         }
         Ok(())
     }

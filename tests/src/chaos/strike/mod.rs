@@ -39,7 +39,7 @@ pub(super) async fn begin(rig: &mut Rig, act: &Act, seed: u64) -> Result<Begun> 
     let mut tracer = None;
     match act {
         Act::Kill(nodes) => kill(rig, nodes)?,
-        Act::Stop(node) => rig.cluster.stop(*node)?,
+        Act::Stop(node, _) => rig.cluster.stop(*node)?,
         Act::Roll(nodes) => roll(rig, nodes).await?,
         Act::Net(net) => network::cut(rig, *net, seed).await?,
         Act::Clock(node, seconds) => rig.ground.set_clock(*node, *seconds)?,
@@ -73,7 +73,7 @@ impl Begun {
     pub(super) async fn heal(self, rig: &mut Rig) -> Result<()> {
         match &self.act {
             Act::Kill(nodes) => start(rig, nodes)?,
-            Act::Stop(node) => rig.cluster.cont(*node)?,
+            Act::Stop(node, _) => rig.cluster.cont(*node)?,
             Act::Net(net) => network::heal(rig, *net).await?,
             Act::Clock(node, _) => rig.ground.set_clock(*node, 0)?,
             Act::Fill(node) => {
