@@ -83,6 +83,12 @@ impl Wanted {
         }
     }
 
+    /// Its Idempotency-Key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// One that ends at once, for a cluster that has healed.
     #[must_use]
     pub fn simple(session: &'static str, name: &str) -> Self {

@@ -206,6 +206,12 @@ impl Truth {
         }
     }
 
+    /// The statement that was accepted under that key.
+    #[must_use]
+    pub fn job_of(&self, key: &str) -> Option<u64> {
+        self.lock().keys.get(key).copied()
+    }
+
     /// What a read that begins now must see at least; none for a statement nobody was promised.
     #[must_use]
     pub fn floor(&self, job: u64) -> Option<StatementState> {
@@ -317,7 +323,9 @@ impl State {
         {
             let held = held.epoch;
             let text = format!(
-                "a command of {session}'s owner in epoch {epoch} was applied in epoch {held}"
+                "a command of {session}'s owner in epoch {epoch} was applied in epoch {held}: \
+                 {:?}",
+                command.kind
             );
             self.violate("I1", text);
         }
@@ -332,7 +340,8 @@ impl State {
             _ => 0,
         };
         let same_statement = match (before.statements.get(&job), now.statements.get(&job)) {
-            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            // They may be of two nodes.
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new) || old == new,
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
