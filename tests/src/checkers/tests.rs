@@ -195,7 +195,11 @@ fn a_cancel_that_nobody_acknowledged_is_a_wrong_end() {
     run.evidence.finals = vec![statement("job-1", &run.work.code, "op", "cancelled")];
     assert_eq!(run.classes(), [Class::WrongEnd]);
     run.evidence.history.cancels.push("job-1".into());
+    run.evidence.executions.0.clear();
     assert_eq!(run.classes(), []);
+    // It was cancelled in the queue, and ran all the same.
+    run.execute();
+    assert_eq!(run.classes(), [Class::WrongEnd]);
 }
 
 fn lasting(text: &str, began: u64, ended: Option<u64>) -> Execution {

@@ -123,7 +123,9 @@ impl<'a> Judge<'a> {
             }
             Wants::Stop => {
                 let asked = self.evidence.history.cancels.contains(&statement.job_id);
-                state == State::Cancelled && asked
+                // Cancelled in the queue means that it never reached Spark.
+                let kept = statement.started_at.is_some() || ran == 0;
+                state == State::Cancelled && asked && kept
             }
         };
         let explained = state == State::Failed

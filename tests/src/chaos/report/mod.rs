@@ -24,7 +24,7 @@ pub(super) use machine::Machine;
 /// Below these a run says nothing.
 const LEAST_SERVED: usize = 20;
 const LEAST_ACKNOWLEDGED: usize = 25;
-const LEAST_CALLS_PER_SECOND: usize = 15;
+const LEAST_CALLS_PER_SECOND: usize = 8;
 
 /// Times, in ms.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
