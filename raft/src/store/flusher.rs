@@ -172,11 +172,7 @@ impl Worker {
     }
 
     /// The process is meant to end in the hook; if it does not, nobody is told a wrong yes.
-    fn give_up<C: GroupTypes>(
-        &self,
-        error: FatalError,
-        group: impl Iterator<Item = Waiter<C>>,
-    ) {
+    fn give_up<C: GroupTypes>(&self, error: FatalError, group: impl Iterator<Item = Waiter<C>>) {
         self.on_fatal.call(&error);
         for waiter in group {
             let failed = Err(io::Error::other(error.to_string()));

@@ -72,7 +72,10 @@ impl Housekeeping {
                 self.look_after();
                 next_look = now + PERIOD;
             }
-            match self.inbox.recv_timeout(next_look.saturating_duration_since(now)) {
+            match self
+                .inbox
+                .recv_timeout(next_look.saturating_duration_since(now))
+            {
                 Ok(removed) => self.delete(removed),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
