@@ -514,7 +514,10 @@ async fn watch_leadership(member: Member) {
             None => inner.tell(None),
         }
         // The lease runs out without anything changing.
-        let _ = Runtime::within(inner.heartbeat, watch.changed()).await;
+        if let Some(Err(_)) = Runtime::within(inner.heartbeat, watch.changed()).await {
+            // Raft has stopped.
+            return inner.tell(None);
+        }
     }
 }
 
