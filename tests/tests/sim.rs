@@ -14,7 +14,10 @@ use libra_tests::sim::run;
 fn equal_seeds_are_the_same_event_by_event() {
     let (first, second) = (run(2, false), run(2, false));
     assert!(first.is_green(), "{}", failure(&first, &[]));
-    assert_eq!(first.trace_hash, second.trace_hash, "{first}; then {second}");
+    assert_eq!(
+        first.trace_hash, second.trace_hash,
+        "{first}; then {second}"
+    );
     assert_eq!(first.tally, second.tally);
     let other = run(3, false);
     assert_ne!(first.trace_hash, other.trace_hash);
@@ -32,7 +35,11 @@ fn seeds_that_found_something_are_green() {
 /// Each of them turns red with the very first seeds.
 #[test]
 fn a_safety_that_is_off_is_seen_and_the_seed_replays() {
-    for safety in [Safety::SlotReferee, Safety::CopiesBeforeEnd, Safety::ReadIndex] {
+    for safety in [
+        Safety::SlotReferee,
+        Safety::CopiesBeforeEnd,
+        Safety::ReadIndex,
+    ] {
         let simulate = |range: &str| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_libra-sim"));
             command.args(["--safety-off", safety.name(), "--jobs", "1"]);
@@ -49,6 +56,10 @@ fn a_safety_that_is_off_is_seen_and_the_seed_replays() {
             command.split(' ').nth(1)
         });
         let (green, again) = simulate(&format!("--seed {}", replay.unwrap()));
-        assert!(!green, "{}: the seed does not replay: {again}", safety.name());
+        assert!(
+            !green,
+            "{}: the seed does not replay: {again}",
+            safety.name()
+        );
     }
 }

@@ -284,7 +284,9 @@ impl Member {
             .responder(responder);
         let written = async {
             write.await.map_err(|error| error.to_string())?;
-            answer.await.map_err(|_| "the registry has stopped".to_owned())
+            answer
+                .await
+                .map_err(|_| "the registry has stopped".to_owned())
         };
         match Runtime::within(limit, Box::pin(written)).await {
             None => Write::Unknown(format!("no answer within {limit:?}")),
@@ -300,11 +302,13 @@ impl Member {
         let attempt = Box::pin(self.0.raft.get_read_linearizer(ReadPolicy::ReadIndex));
         match Runtime::within(limit, attempt).await? {
             Ok(linearizer) => Some(linearizer.read_log_id().index()),
-            Err(RaftError::APIError(
-                LinearizableReadError::ForwardToLeader(_)
-                | LinearizableReadError::QuorumNotEnough(_),
-            )
-            | RaftError::Fatal(_)) => None,
+            Err(
+                RaftError::APIError(
+                    LinearizableReadError::ForwardToLeader(_)
+                    | LinearizableReadError::QuorumNotEnough(_),
+                )
+                | RaftError::Fatal(_),
+            ) => None,
         }
     }
 
@@ -510,7 +514,10 @@ async fn watch_leadership(member: Member) {
             None => inner.tell(None),
         }
         // The lease runs out without anything changing.
-        let _ = Runtime::within(inner.heartbeat, watch.changed()).await;
+        if let Some(Err(_)) = Runtime::within(inner.heartbeat, watch.changed()).await {
+            // Raft has stopped.
+            return inner.tell(None);
+        }
     }
 }
 

@@ -62,11 +62,10 @@ impl Runtime {
     }
 
     /// Waits for `future`, at most so long.
-    pub async fn within<T>(
-        time: Duration,
-        future: impl Future<Output = T> + Send,
-    ) -> Option<T> {
-        <SimRuntime as AsyncRuntime>::timeout(time, future).await.ok()
+    pub async fn within<T>(time: Duration, future: impl Future<Output = T> + Send) -> Option<T> {
+        <SimRuntime as AsyncRuntime>::timeout(time, future)
+            .await
+            .ok()
     }
 
     /// Spawns a task in the life of whoever calls.
@@ -188,10 +187,7 @@ struct Slot<T>(Mutex<Option<BoxedFuture<T>>>);
 
 impl<T> Slot<T> {
     fn take(&self) -> Option<BoxedFuture<T>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn put(&self, future: BoxedFuture<T>) {

@@ -8,8 +8,8 @@ use libra_proto::registry::Command;
 use openraft::storage::RaftStateMachine;
 use openraft::{EntryPayload, OptionalSend};
 
-use super::runtime::Bell;
 use super::SimTypes;
+use super::runtime::Bell;
 use crate::registry::Registry;
 use crate::store::snapshot_file::SnapshotFile;
 use crate::store::state_machine::{Shared, SnapshotBuilder, StateMachine};

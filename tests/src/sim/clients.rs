@@ -65,7 +65,11 @@ impl Wanted {
             6..9 => dice.within(80..600),
             _ => dice.within(600..1_800),
         };
-        let fails = if dice.chance(8) { " error=DIVIDE_BY_ZERO" } else { "" };
+        let fails = if dice.chance(8) {
+            " error=DIVIDE_BY_ZERO"
+        } else {
+            ""
+        };
         let timeout_ms = if dice.chance(10) {
             dice.within(200..2_000)
         } else {

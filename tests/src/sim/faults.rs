@@ -111,7 +111,9 @@ async fn one(world: &Arc<World>, dice: &Dice, fault: Fault) {
     let ids = world.machine_ids();
     match fault {
         Fault::Isolate => {
-            let Some(id) = victim(world, dice) else { return };
+            let Some(id) = victim(world, dice) else {
+                return;
+            };
             note!(world, "FAULT n{id} is cut off from all nodes");
             world.tally.count("isolations");
             for other in ids.iter().filter(|other| **other != id) {
@@ -139,7 +141,9 @@ async fn one(world: &Arc<World>, dice: &Dice, fault: Fault) {
             world.net.cut_one_way(from, to);
         }
         Fault::CutFromSpark => {
-            let Some(id) = victim(world, dice) else { return };
+            let Some(id) = victim(world, dice) else {
+                return;
+            };
             note!(world, "FAULT n{id} is cut off from Spark");
             world.tally.count("cuts from Spark");
             if dice.chance(50) {
@@ -169,7 +173,9 @@ async fn one(world: &Arc<World>, dice: &Dice, fault: Fault) {
             world.net.heal();
         }
         Fault::Kill | Fault::PowerCut => {
-            let Some(id) = victim(world, dice) else { return };
+            let Some(id) = victim(world, dice) else {
+                return;
+            };
             let power = fault == Fault::PowerCut;
             world
                 .tally
@@ -186,7 +192,9 @@ async fn one(world: &Arc<World>, dice: &Dice, fault: Fault) {
             }
         }
         Fault::Pause => {
-            let Some(id) = victim(world, dice) else { return };
+            let Some(id) = victim(world, dice) else {
+                return;
+            };
             let Some(node) = world.node(id) else { return };
             let time = dice.millis(100..3_000);
             note!(world, "FAULT n{id} stands still for {time:?}");
@@ -201,7 +209,9 @@ async fn one(world: &Arc<World>, dice: &Dice, fault: Fault) {
             });
         }
         Fault::ClockJump => {
-            let Some(id) = victim(world, dice) else { return };
+            let Some(id) = victim(world, dice) else {
+                return;
+            };
             let far = dice.within(200..600_000) as i64;
             let jump = if dice.chance(50) { far } else { -far };
             note!(world, "FAULT the wall clock of n{id} jumps by {jump} ms");
@@ -211,7 +221,9 @@ async fn one(world: &Arc<World>, dice: &Dice, fault: Fault) {
             }
         }
         Fault::SlowDisk => {
-            let Some(id) = victim(world, dice) else { return };
+            let Some(id) = victim(world, dice) else {
+                return;
+            };
             let most = dice.millis(20..800);
             note!(world, "FAULT syncs of n{id} take up to {most:?}");
             world.tally.count("slow disks");
@@ -245,7 +257,9 @@ async fn one(world: &Arc<World>, dice: &Dice, fault: Fault) {
             }
         }
         Fault::Drain => {
-            let Some(id) = victim(world, dice) else { return };
+            let Some(id) = victim(world, dice) else {
+                return;
+            };
             note!(world, "FAULT n{id} is drained, then ends");
             world.tally.count("drains");
             drain(world, id, true).await;
@@ -254,7 +268,9 @@ async fn one(world: &Arc<World>, dice: &Dice, fault: Fault) {
             later_boot(world, id, dice.millis(50..1_000));
         }
         Fault::Move => {
-            let Some(id) = dice.pick(&SESSIONS) else { return };
+            let Some(id) = dice.pick(&SESSIONS) else {
+                return;
+            };
             world.tally.count("moves");
             move_session(world, dice, id).await;
         }
@@ -307,7 +323,10 @@ async fn move_session(world: &Arc<World>, dice: &Dice, id: &str) {
     let epoch = node.view(|registry| registry.session(&parsed).map(|s| s.epoch));
     let Some(Some(epoch)) = epoch else { return };
     let to_node = dice.pick(&world.machine_ids()).unwrap_or(0);
-    note!(world, "FAULT {id} is moved out of epoch {epoch} to n{to_node}");
+    note!(
+        world,
+        "FAULT {id} is moved out of epoch {epoch} to n{to_node}"
+    );
     let kind = command::Kind::MoveSession(MoveSession {
         session_id: id.to_owned(),
         epoch,
@@ -338,7 +357,11 @@ async fn join(world: &Arc<World>, ids: &[u64]) {
     if ids.len() >= 5 {
         return;
     }
-    let id = world.machines().keys().next_back().map_or(1, |last| last + 1);
+    let id = world
+        .machines()
+        .keys()
+        .next_back()
+        .map_or(1, |last| last + 1);
     if let Err(error) = world.add_machine(id) {
         world.truth.violation("start", error.to_string());
         return;

@@ -218,7 +218,9 @@ impl Spark {
             reattachable: true,
             tags: Vec::new(),
         };
-        let attached = self.call(net, session.node, |engine, now| engine.execute(now, request));
+        let attached = self.call(net, session.node, |engine, now| {
+            engine.execute(now, request)
+        });
         attached.await.map(|attached| reading(&attached))
     }
 

@@ -243,10 +243,15 @@ async fn check_promises(world: &Arc<World>) {
         };
         let holders = statement.result.iter().flat_map(|result| &result.holders);
         let lost = holders.clone().count() > 0
-            && holders.clone().all(|holder| retired.contains(&holder.node_id));
+            && holders
+                .clone()
+                .all(|holder| retired.contains(&holder.node_id));
         let readable = statement.state() == StatementState::Succeeded && !lost;
         if readable && result_at(world, node.id(), job).await.is_none() {
-            let text = format!("{node:?} cannot give the result of job-{job}: {:?}", statement.result);
+            let text = format!(
+                "{node:?} cannot give the result of job-{job}: {:?}",
+                statement.result
+            );
             world.truth.violation("I5", text);
         }
     }
@@ -287,7 +292,10 @@ fn check_ledger(world: &Arc<World>) {
         count_end(world, statement);
     }
     for (code, runs) in by_code {
-        let text = format!("Spark ran {code} {} times, which nobody accepted", runs.len());
+        let text = format!(
+            "Spark ran {code} {} times, which nobody accepted",
+            runs.len()
+        );
         world.truth.violation("I3", text);
     }
     let slots = leader.view(|r| r.settings().map_or(0, |settings| settings.slots));

@@ -217,7 +217,10 @@ impl World {
         self.stop();
         let nodes: Vec<Node> = {
             let mut machines = self.machines();
-            machines.values_mut().filter_map(|m| m.node.take()).collect()
+            machines
+                .values_mut()
+                .filter_map(|m| m.node.take())
+                .collect()
         };
         for node in &nodes {
             node.end();

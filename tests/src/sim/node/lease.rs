@@ -1,7 +1,7 @@
 //! The node's lease, and the fence of what it does under it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libra_actors::lease::{Renewal, Spell};

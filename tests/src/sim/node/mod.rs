@@ -30,8 +30,8 @@ use libra_proto::registry::{NodeRecord, RegisterNode, command};
 use libra_raft::registry::FEATURE_LEVEL;
 use libra_raft::simulation::{Answer, Carrier, Life, Member, Message, Runtime, Setup, Witness};
 
-use super::disk::Disk;
 use super::dice::Dice;
+use super::disk::Disk;
 use super::trace::note;
 use super::world::{Machine, World};
 

@@ -214,8 +214,8 @@ impl Node {
             };
             match self.propose(command::Kind::PutSettings(put)).await {
                 Proposed::Applied(_) => {}
-                Proposed::Rejected(refusal)
-                    if refusal.code() == RejectionCode::SettingsVersion => {}
+                Proposed::Rejected(refusal) if refusal.code() == RejectionCode::SettingsVersion => {
+                }
                 Proposed::Rejected(_) | Proposed::Unknown(_) => return false,
             }
         }

@@ -164,7 +164,9 @@ impl Node {
         while !copies.is_over() {
             let (parts, from) = {
                 let results = self.0.disk.results();
-                let Some(file) = results.get(&job) else { return };
+                let Some(file) = results.get(&job) else {
+                    return;
+                };
                 let from = sent.unwrap_or(0);
                 (file.parts.get(from..).unwrap_or_default().to_vec(), from)
             };
@@ -259,7 +261,9 @@ impl Writer {
                 Part::Schema => file.parts.iter().any(|(_, part)| *part == Part::Schema),
                 Part::Batch(_) | Part::Complete => {
                     // A schema may share its response with the first batch.
-                    file.parts.iter().any(|had| had.0 == response_id && had.1 == part)
+                    file.parts
+                        .iter()
+                        .any(|had| had.0 == response_id && had.1 == part)
                 }
             };
             if !known {
@@ -308,12 +312,23 @@ impl Writer {
         let length = manifest(&[]).file_length as usize;
         let mut holders = vec![self.node.id()];
         let acked = self.copies.acked();
-        holders.extend(acked.iter().filter(|(_, at)| **at == length).map(|(id, _)| *id));
+        holders.extend(
+            acked
+                .iter()
+                .filter(|(_, at)| **at == length)
+                .map(|(id, _)| *id),
+        );
         drop(acked);
         let results = self.node.0.disk.results();
-        let ours = results.get(&self.job).is_some_and(|file| lets_in(file, self.epoch));
+        let ours = results
+            .get(&self.job)
+            .is_some_and(|file| lets_in(file, self.epoch));
         drop(results);
-        if ours { Ok(manifest(&holders)) } else { Err(Superseded) }
+        if ours {
+            Ok(manifest(&holders))
+        } else {
+            Err(Superseded)
+        }
     }
 
     /// Waits until all copies are whole, at most for the patience; returns those that are not.
@@ -363,12 +378,11 @@ impl Writer {
         };
         self.node.propose(command::Kind::PutReplicas(put)).await;
         self.copies.acked().insert(other, 0);
-        Runtime::go(self.node.clone().pump(
-            self.job,
-            self.epoch,
-            other,
-            Arc::clone(&self.copies),
-        ));
+        Runtime::go(
+            self.node
+                .clone()
+                .pump(self.job, self.epoch, other, Arc::clone(&self.copies)),
+        );
         self.wait_for_copies().await;
         Ok(())
     }

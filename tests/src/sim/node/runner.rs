@@ -415,12 +415,7 @@ impl Runner {
     }
 
     /// Commits the end, however often it takes, then releases the operation in Spark.
-    async fn finish(
-        &self,
-        end: End,
-        writer: Option<&mut Writer>,
-        needs_cleanup: bool,
-    ) -> Outcome {
+    async fn finish(&self, end: End, writer: Option<&mut Writer>, needs_cleanup: bool) -> Outcome {
         if self.fence.pass().await == Owner::Another {
             return Outcome::NotOurs;
         }

@@ -196,11 +196,11 @@ impl Node {
         }
         for holder in &manifest.holders {
             let wanted = manifest.clone();
-            let fetched = self
-                .world()
-                .ask(self.id(), holder.node_id, HOLDER_LIMIT, |peer| async move {
-                    peer.holds(job, &wanted)
-                });
+            let fetched =
+                self.world()
+                    .ask(self.id(), holder.node_id, HOLDER_LIMIT, |peer| async move {
+                        peer.holds(job, &wanted)
+                    });
             if let Some(Some(parts)) = fetched.await {
                 return Ok(parts);
             }

@@ -13,8 +13,8 @@ use futures::future::{Either, select};
 use libra_actors::session::Begun;
 use libra_actors::statement::machine::Intents;
 use libra_proto::registry::{
-    CleanupDone, CleanupRecord, FailSession, Incarnation, OpenSession, ResetSession,
-    SessionClosed, SessionRecord, SessionState, StatementRecord, command,
+    CleanupDone, CleanupRecord, FailSession, Incarnation, OpenSession, ResetSession, SessionClosed,
+    SessionRecord, SessionState, StatementRecord, command,
 };
 use libra_proto::types::{JobId, NodeId, SessionId};
 use libra_raft::simulation::{Bell, Runtime};
@@ -117,7 +117,9 @@ impl Node {
         });
         let owned: BTreeMap<String, u64> = owned.unwrap_or_default().into_iter().collect();
         let mut state = self.state();
-        state.sessions.retain(|_, handle| !handle.messages.is_closed());
+        state
+            .sessions
+            .retain(|_, handle| !handle.messages.is_closed());
         for handle in state.sessions.values() {
             if !handle.poked.swap(true, Ordering::AcqRel) {
                 let _ = handle.messages.send(Message::Reconcile);
@@ -140,7 +142,12 @@ impl Node {
                 messages,
                 poked,
             };
-            note!(self.world(), "n{} takes {id} in epoch {}", self.id(), handle.epoch);
+            note!(
+                self.world(),
+                "n{} takes {id} in epoch {}",
+                self.id(),
+                handle.epoch
+            );
             state.sessions.insert(id.clone(), handle);
             drop(state);
             // It reads its lease when it is made.
@@ -630,10 +637,16 @@ fn wait_after(failures: u32) -> Duration {
 async fn wind_up(node: &Node, session: &Session, operation: &str) -> Cleaned {
     let world = node.world();
     let wound_up = async {
-        world.spark.interrupt(&world.net, session, operation).await?;
+        world
+            .spark
+            .interrupt(&world.net, session, operation)
+            .await?;
         let poisoned = world.spark.poison(&world.net, session, operation).await?;
         if poisoned == Poisoned::Arrived {
-            world.spark.interrupt(&world.net, session, operation).await?;
+            world
+                .spark
+                .interrupt(&world.net, session, operation)
+                .await?;
         }
         world.spark.release(&world.net, session, operation).await
     };
