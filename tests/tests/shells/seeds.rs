@@ -7,6 +7,7 @@
 
 use std::env;
 use std::future::Future;
+use std::io::Write as _;
 use std::process::{Command, Output};
 use std::thread;
 
@@ -51,8 +52,9 @@ where
     let story = playing
         .join()
         .map_err(|_| anyhow!("seed {seed}: a panic"))?;
+    let mut out = std::io::stdout().lock();
     for line in story? {
-        println!("{LINE}{line}");
+        writeln!(out, "{LINE}{line}")?;
     }
     Ok(())
 }

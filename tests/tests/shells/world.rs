@@ -300,7 +300,7 @@ impl World {
                 let what = format!("waited in vain: {what}");
                 return Err(found
                     .err()
-                    .map_or_else(|| anyhow!("nothing"), |e| e)
+                    .unwrap_or_else(|| anyhow!("nothing"))
                     .context(what));
             }
             sleep(LOOK).await;
