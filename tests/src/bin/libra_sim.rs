@@ -2,9 +2,10 @@
 
 #![expect(clippy::print_stdout, reason = "it is a command")]
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -95,6 +96,7 @@ fn many(arguments: &Arguments) -> Result<()> {
     let stop = AtomicBool::new(false);
     let report = Mutex::new(Report::default());
     let limit = arguments.seconds.map(Duration::from_secs);
+    let watch = Watch::new(arguments.safety_off.clone());
     std::thread::scope(|scope| {
         for _ in 0..arguments.jobs.max(1) {
             scope.spawn(|| {
@@ -105,11 +107,13 @@ fn many(arguments: &Arguments) -> Result<()> {
                     if seed >= arguments.seeds.end {
                         return;
                     }
+                    let watched = watch.begin(seed);
                     let outcome = run(seed, false);
                     let mut differs = None;
                     if arguments.twice {
                         differs = compare(&outcome).err();
                     }
+                    drop(watched);
                     let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
                     report.add(&outcome);
                     if let Some(differs) = &differs {
@@ -131,4 +135,66 @@ fn many(arguments: &Arguments) -> Result<()> {
         bail!("red seeds: {:?}", report.red());
     }
     Ok(())
+}
+
+/// What a seed may take, in real time: some hundred times what it takes alone.
+const SEED_LIMIT: Duration = Duration::from_secs(120);
+
+/// Ends the process, and says why, when a seed does not end.
+#[derive(Debug, Clone)]
+struct Watch {
+    running: Arc<Mutex<BTreeMap<u64, Instant>>>,
+}
+
+/// A seed that runs, until it is dropped.
+struct Watched<'a> {
+    watch: &'a Watch,
+    seed: u64,
+}
+
+impl Watch {
+    fn new(off: Vec<Safety>) -> Self {
+        let watch = Self {
+            running: Arc::default(),
+        };
+        let looks = watch.clone();
+        // It ends with the process.
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(Duration::from_secs(1));
+                if let Some(seed) = looks.overdue() {
+                    let off: String = off
+                        .iter()
+                        .map(|safety| format!(" --safety-off {}", safety.name()))
+                        .collect();
+                    println!("seed {seed} has not ended within {SEED_LIMIT:?}");
+                    println!("replay: libra-sim --seed {seed}{off} --trace");
+                    std::process::exit(1);
+                }
+            }
+        });
+        watch
+    }
+
+    fn begin(&self, seed: u64) -> Watched<'_> {
+        self.lock().insert(seed, Instant::now());
+        Watched { watch: self, seed }
+    }
+
+    fn overdue(&self) -> Option<u64> {
+        let running = self.lock();
+        let mut seeds = running.iter();
+        let late = seeds.find(|(_, began)| began.elapsed() > SEED_LIMIT);
+        late.map(|(seed, _)| *seed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Instant>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.watch.lock().remove(&self.seed);
+    }
 }

@@ -30,6 +30,7 @@ impl World {
             timeout_seconds: None,
             idempotency_key: String::new(),
             body_hash: Vec::new(),
+            place: None,
         };
         self.tell(format!("submit at node {at}: {code}"));
         self.at(at, |inside| async move {
