@@ -145,7 +145,15 @@ pub async fn run_on<I: Incoming>(
     let endpoints = endpoints(&config, &spark)?;
     let options = options::raft(&config, &ground.public_grpc);
     let raft = ground.start_raft(options).await?;
-    let served = serve(&config, (endpoints, spark), ground, &raft, started, shutdown).await;
+    let served = serve(
+        &config,
+        (endpoints, spark),
+        ground,
+        &raft,
+        started,
+        shutdown,
+    )
+    .await;
     if let Err(error) = raft.shutdown().await {
         tracing::error!(%error, "the registry was not flushed on the way out");
     }

@@ -14,6 +14,10 @@ use tokio::time::Instant;
 use super::{Attempt, Inner};
 use crate::type_config::GroupTypes;
 
+/// Before a leader that could not read is asked again: openraft refuses at once while leadership is
+/// being handed over, and every refusal looks like news.
+pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(5);
+
 /// Keeps [`Inner::leadership`] true until the node stops.
 pub(crate) async fn watch_leadership(inner: Arc<Inner>, heartbeat: Duration) {
     let mut metrics = inner.raft.metrics();
@@ -40,6 +44,7 @@ pub(crate) async fn watch_leadership(inner: Arc<Inner>, heartbeat: Duration) {
                     tell(&inner, Some(term));
                     continue;
                 }
+                tokio::time::sleep(ASK_AGAIN).await;
             }
             None => tell(&inner, None),
         }

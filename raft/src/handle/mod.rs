@@ -34,6 +34,8 @@ use crate::store::stats::LogStats;
 use crate::type_config::{ForwardToLeader, LogId, Raft, RaftMetrics};
 
 pub(crate) use heard::Heard;
+#[cfg(feature = "simulation")]
+pub(crate) use leadership::ASK_AGAIN;
 pub(crate) use leadership::led_term;
 pub(crate) use leadership::watch_leadership;
 pub(crate) use members::Change;

@@ -24,7 +24,7 @@ use super::runtime::{Bell, Listener, Runtime};
 use super::witness::{Watched, Witness};
 use super::{Answer, Carrier, Message, SimTypes};
 use crate::error::StartError;
-use crate::handle::{Predecessor, Succession, led_term};
+use crate::handle::{ASK_AGAIN, Predecessor, Succession, led_term};
 use crate::metrics::failure;
 use crate::node::raft_config;
 use crate::options::{DiskPolicy, FatalHook, Options, SnapshotPolicy};
@@ -510,6 +510,7 @@ async fn watch_leadership(member: Member) {
                     inner.tell(Some(term));
                     continue;
                 }
+                Runtime::pause(ASK_AGAIN).await;
             }
             None => inner.tell(None),
         }
