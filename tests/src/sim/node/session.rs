@@ -84,7 +84,11 @@ impl Stop {
 
     async fn stopped(&self) {
         let mut bell = self.bell.listen();
-        while !self.over.load(Ordering::Relaxed) && bell.heard().await {}
+        while !self.over.load(Ordering::Relaxed) {
+            if !bell.heard().await {
+                return;
+            }
+        }
     }
 }
 
