@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -96,7 +97,7 @@ fn many(arguments: &Arguments) -> Result<()> {
     let stop = AtomicBool::new(false);
     let report = Mutex::new(Report::default());
     let limit = arguments.seconds.map(Duration::from_secs);
-    let watch = Watch::new(arguments.safety_off.clone());
+    let watch = Watch::new(&arguments.safety_off);
     std::thread::scope(|scope| {
         for _ in 0..arguments.jobs.max(1) {
             scope.spawn(|| {
@@ -140,10 +141,14 @@ fn many(arguments: &Arguments) -> Result<()> {
 /// What a seed may take, in real time: some hundred times what it takes alone.
 const SEED_LIMIT: Duration = Duration::from_secs(120);
 
+type Running = Arc<Mutex<BTreeMap<u64, Instant>>>;
+
 /// Ends the process, and says why, when a seed does not end.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Watch {
-    running: Arc<Mutex<BTreeMap<u64, Instant>>>,
+    running: Running,
+    /// Whoever looks ends with it.
+    _alive: mpsc::Sender<()>,
 }
 
 /// A seed that runs, until it is dropped.
@@ -153,48 +158,48 @@ struct Watched<'a> {
 }
 
 impl Watch {
-    fn new(off: Vec<Safety>) -> Self {
-        let watch = Self {
-            running: Arc::default(),
-        };
-        let looks = watch.clone();
-        // It ends with the process.
+    fn new(off: &[Safety]) -> Self {
+        let off: String = off
+            .iter()
+            .map(|safety| format!(" --safety-off {}", safety.name()))
+            .collect();
+        let running = Running::default();
+        let looked_at = Arc::clone(&running);
+        let (alive, ended) = mpsc::channel();
         std::thread::spawn(move || {
-            loop {
-                std::thread::sleep(Duration::from_secs(1));
-                if let Some(seed) = looks.overdue() {
-                    let off: String = off
-                        .iter()
-                        .map(|safety| format!(" --safety-off {}", safety.name()))
-                        .collect();
+            while ended.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+                if let Some(seed) = overdue(&looked_at) {
                     println!("seed {seed} has not ended within {SEED_LIMIT:?}");
                     println!("replay: libra-sim --seed {seed}{off} --trace");
                     std::process::exit(1);
                 }
             }
         });
-        watch
+        Self {
+            running,
+            _alive: alive,
+        }
     }
 
     fn begin(&self, seed: u64) -> Watched<'_> {
-        self.lock().insert(seed, Instant::now());
+        lock(&self.running).insert(seed, Instant::now());
         Watched { watch: self, seed }
     }
+}
 
-    fn overdue(&self) -> Option<u64> {
-        let running = self.lock();
-        let mut seeds = running.iter();
-        let late = seeds.find(|(_, began)| began.elapsed() > SEED_LIMIT);
-        late.map(|(seed, _)| *seed)
-    }
+fn overdue(running: &Running) -> Option<u64> {
+    let running = lock(running);
+    let mut seeds = running.iter();
+    let late = seeds.find(|(_, began)| began.elapsed() > SEED_LIMIT);
+    late.map(|(seed, _)| *seed)
+}
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Instant>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(running: &Running) -> MutexGuard<'_, BTreeMap<u64, Instant>> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        self.watch.lock().remove(&self.seed);
+        lock(&self.watch.running).remove(&self.seed);
     }
 }
