@@ -111,7 +111,7 @@ fn lines<'a>(head: &Head, evidence: &'a Evidence) -> impl Iterator<Item = Line> 
 /// Reads everything.
 ///
 /// # Errors
-/// When it is not what [`write`] wrote; says which line.
+/// When it is not what [`write()`] wrote; says which line.
 pub(crate) fn read(path: &Path) -> Result<(Head, Evidence)> {
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
     let (mut head, mut evidence) = (None, Evidence::default());

@@ -5,7 +5,7 @@
 //!   come of it; [`dice`]: the seeded chance that decides it.
 //! - [`executions`]: what the referee counted.
 //! - [`injections`]: what was done to the cluster, and when.
-//! - [`file`]: all of it as lines of JSON, to be checked again.
+//! - [`mod@file`]: all of it as lines of JSON, to be checked again.
 //!
 //! **Invariant:** holds what was seen and nothing that was concluded: verdicts are the checkers'.
 

@@ -166,7 +166,7 @@ async fn accept(world: &Arc<World>, node: &Node, wanted: &Wanted, until: Duratio
         if submit_at(world, node.id(), wanted).await == Some(true) {
             return world.truth.job_of(wanted.key());
         }
-        if Runtime::now() >= until {
+        if has_left(world, node) || Runtime::now() >= until {
             return None;
         }
         Runtime::pause(LOOK).await;
