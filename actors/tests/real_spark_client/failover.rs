@@ -31,7 +31,8 @@ async fn real_reattaching_after_a_lost_stream_runs_nothing_twice() {
 async fn real_reattaching_continues_after_the_named_response() {
     let opened = open().await;
     let operation = id();
-    let code = "SELECT id, repeat('x', 1000) FROM range(0, 20000, 1, 8)";
+    // 6 MB: less than the 10 MB that Spark keeps, so that it has any of them still.
+    let code = "SELECT id, repeat('x', 1000) FROM range(0, 6000, 1, 8)";
     let whole = read(opened.spark.execute(&operation, code, "").await.unwrap())
         .await
         .unwrap();
