@@ -28,4 +28,4 @@ pub mod statement;
 pub mod supervisor;
 
 pub use dial::Dial;
-pub use registry_clock::{Estimate, Reading};
+pub use registry_clock::Estimate;

@@ -154,8 +154,8 @@ pub trait RegistryPort: Send + Sync + 'static {
     /// registry's clock as applied here, and going on while that is ahead of this node's own.
     fn now_ms(&self) -> u64;
 
-    /// This node's wall clock: milliseconds since the Unix epoch.
-    fn wall_ms(&self) -> u64;
+    /// Milliseconds since this machine started, those that it slept among them; nobody can set it.
+    fn uptime_ms(&self) -> u64;
 }
 
 /// A renewal that did not come off.

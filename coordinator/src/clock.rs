@@ -1,4 +1,4 @@
-//! The one place that reads the wall clock for commands.
+//! The one place that reads the wall clock for commands, and the machine's uptime.
 //!
 //! **Invariant:** what a command carries is never behind the registry's clock as this node has
 //! applied it, so that time goes on in the registry after a node whose clock was ahead is gone; and
@@ -7,6 +7,8 @@
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Of what passes while the registry's clock is ahead, this part is left out.
 const LEFT_OUT: u32 = 16;
@@ -18,6 +20,17 @@ pub(crate) fn now_ms() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     millis(since)
+}
+
+/// Milliseconds since the machine started, those that it slept among them. Setting the wall clock
+/// does not change it.
+#[must_use]
+pub(crate) fn uptime_ms() -> u64 {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const UPTIME: ClockId = ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const UPTIME: ClockId = ClockId::Monotonic;
+    millis(Duration::try_from(clock_gettime(UPTIME)).unwrap_or_default())
 }
 
 /// The time that commands carry.
@@ -89,6 +102,17 @@ mod tests {
             let now = began + Duration::from_secs(after);
             assert_eq!(seen.go_on(registry_ms, now), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn uptime_goes_on_as_time_does() {
+        let (began, uptime) = (Instant::now(), uptime_ms());
+        assert!(uptime > 0);
+        while began.elapsed() < Duration::from_millis(20) {
+            std::hint::spin_loop();
+        }
+        let passed = uptime_ms() - uptime;
+        assert!((19..5_000).contains(&passed), "{passed}");
     }
 
     #[test]

@@ -136,7 +136,7 @@ pub(super) fn clean(state: &mut State, to: &ActorRef<Message>, record: CleanupRe
     };
     let Some(client) = state.client() else { return };
     let spark_session_id = incarnation.spark_session_id.clone();
-    let spark = client.session(incarnation);
+    let spark = state.speaks(&client, incarnation);
     if !state.cleaning.insert(job) {
         return;
     }

@@ -122,9 +122,14 @@ impl State {
     /// The Spark session of the committed incarnation.
     pub(super) fn spark(&mut self) -> Option<SparkSession> {
         let client = self.client()?;
-        self.incarnation
-            .as_ref()
-            .map(|incarnation| client.session(incarnation))
+        let incarnation = self.incarnation.as_ref()?;
+        Some(self.speaks(&client, incarnation))
+    }
+
+    /// The Spark session of an incarnation, spoken to as the owner that this actor is.
+    pub(super) fn speaks(&self, client: &Client, incarnation: &Incarnation) -> SparkSession {
+        let node = self.ports.registry.node_id();
+        client.session(incarnation).spoken_by(node, self.epoch)
     }
 
     /// Closes the channel if nothing uses it.

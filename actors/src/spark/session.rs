@@ -14,6 +14,7 @@ use libra_proto::spark::{
     ReattachExecuteRequest, ReattachOptions, Relation, ReleaseExecuteRequest,
     ReleaseSessionRequest, Sql, UserContext, plan, relation,
 };
+use libra_proto::types::{Epoch, NodeId};
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Status};
 
@@ -53,6 +54,7 @@ pub enum Poisoned {
 pub struct SparkSession {
     client: Client,
     key: Arc<Key>,
+    client_type: Arc<str>,
 }
 
 /// What names the session on the wire.
@@ -71,9 +73,19 @@ impl SparkSession {
             server_side_session_id: incarnation.server_side_session_id.clone(),
         };
         Self {
+            client_type: client.client_type().into(),
             client,
             key: Arc::new(key),
         }
+    }
+
+    /// The same, saying with each call which node makes it, and under which epoch: Spark's own
+    /// record then tells who spoke for a session.
+    #[must_use]
+    pub fn spoken_by(mut self, node: NodeId, epoch: Epoch) -> Self {
+        let agent = self.client.client_type();
+        self.client_type = format!("{agent} node/{} epoch/{}", node.0, epoch.0).into();
+        self
     }
 
     /// Sends a statement under `operation_id`, and waits until Spark answers for it. Never
@@ -364,6 +376,6 @@ impl SparkSession {
     }
 
     pub(super) fn client_type(&self) -> Option<String> {
-        Some(self.client.client_type())
+        Some(self.client_type.to_string())
     }
 }

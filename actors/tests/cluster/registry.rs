@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use libra_actors::ports::{ChangeFeed, Feed, Proposed, RegistryPort, Retirable, SessionView};
@@ -32,6 +32,7 @@ pub(crate) struct Pretended {
     inner: Mutex<Inner>,
     feed: broadcast::Sender<Vec<Change>>,
     leadership: watch::Sender<Option<u64>>,
+    began: Instant,
 }
 
 #[derive(Default)]
@@ -65,6 +66,7 @@ impl Pretended {
             inner: Mutex::new(inner),
             feed: broadcast::Sender::new(64),
             leadership: watch::Sender::new(None),
+            began: Instant::now(),
         })
     }
 
@@ -402,7 +404,8 @@ impl RegistryPort for Pretended {
         inner.wall_ms.max(inner.clock_ms)
     }
 
-    fn wall_ms(&self) -> u64 {
-        self.lock().wall_ms
+    fn uptime_ms(&self) -> u64 {
+        let up = self.began.elapsed().as_millis();
+        u64::try_from(up).unwrap_or(u64::MAX)
     }
 }

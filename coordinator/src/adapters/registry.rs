@@ -261,8 +261,8 @@ impl RegistryPort for RaftRegistry {
         self.clock.now_ms(self.clock_ms())
     }
 
-    fn wall_ms(&self) -> u64 {
-        clock::now_ms()
+    fn uptime_ms(&self) -> u64 {
+        clock::uptime_ms()
     }
 }
 

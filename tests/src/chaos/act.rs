@@ -135,6 +135,27 @@ impl Act {
     }
 }
 
+impl Act {
+    /// The node that no other one reaches because of it.
+    pub(super) fn cut_from_nodes(&self) -> Option<u64> {
+        match self {
+            Self::Net(Net::FromNodes(node)) => Some(*node),
+            Self::Kill(_)
+            | Self::Stop(..)
+            | Self::Roll(_)
+            | Self::Net(_)
+            | Self::Clock(..)
+            | Self::Fill(_)
+            | Self::SlowSync(..)
+            | Self::FailSync(_)
+            | Self::PowerCut(_)
+            | Self::Lose(..)
+            | Self::Spark
+            | Self::Replace(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::Fault;
 use super::clients::Crew;
 use super::rig::Rig;
 use crate::evidence::{Dialect, Evidence, History, Injection, LastWords, Wants, Work};
@@ -33,16 +34,16 @@ pub(super) async fn evidence(
     crew: &mut Crew,
     referee: &mut Referee,
     injections: Vec<Injection>,
-    tolerated: &[&str],
+    fault: Fault,
 ) -> (Evidence, Option<String>) {
     let mut evidence = Evidence {
         slots: rig.slots,
         shares: rig.shares.clone(),
         injections,
-        tolerated: tolerated.iter().map(|class| (*class).to_owned()).collect(),
+        tolerated: fault.tolerated().iter().map(ToString::to_string).collect(),
         ..Evidence::default()
     };
-    let looked = look(rig, crew, referee, &mut evidence).await;
+    let looked = look(rig, crew, referee, fault, &mut evidence).await;
     evidence.history = crew.book().look(History::clone);
     (evidence, looked.err().map(|error| format!("{error:#}")))
 }
@@ -51,6 +52,7 @@ async fn look(
     rig: &Rig,
     crew: &mut Crew,
     referee: &mut Referee,
+    fault: Fault,
     evidence: &mut Evidence,
 ) -> Result<()> {
     let wrong = crew.finish().await?;
@@ -62,6 +64,9 @@ async fn look(
     let ended = all_ended(api).await;
     evidence.finals = all_statements(api).await?;
     evidence.executions = referee.executions().await?;
+    if !fault.holds_calls_back() {
+        evidence.turns = referee.turns().await?;
+    }
     ended?;
     let history = crew.book().look(History::clone);
     let again = chosen(&history, &evidence.finals);

@@ -100,37 +100,69 @@ pub(super) enum From {
     Return,
 }
 
+/// What a statement may end with when Spark has died under it.
+const SPARK_DIED: &[&str] = &[
+    "LIBRA_OUTCOME_UNKNOWN",
+    "LIBRA_SESSION_RESET",
+    "LIBRA_RESULT_LOST",
+];
+
+/// What is known of a fault before it is done.
+#[derive(Debug, Clone, Copy)]
+struct Nature {
+    needs: &'static [Need],
+    holds_calls_back: bool,
+    tolerated: &'static [&'static str],
+    from: From,
+    whose: Whose,
+    goal: Goal,
+}
+
 impl Fault {
     /// All of them.
     pub fn all() -> &'static [Self] {
         Self::value_variants()
     }
 
+    /// All that is known of it before it is done.
+    fn nature(self) -> Nature {
+        const NONE: &[Need] = &[];
+        let of = Nature::needing;
+        match self {
+            Self::OwnerKill => of(NONE).seen_by(Whose::Victims).p99(2_500).most(4_000),
+            Self::LeaderKill => of(NONE).seen_by(Whose::Others).p99(1_500),
+            Self::FollowerKill => of(NONE).seen_by(Whose::Others),
+            Self::MajorityKill | Self::AllKill => of(NONE).since_return().most(5_000),
+            Self::OwnerStop | Self::LeaderStop => of(NONE).holding_calls_back(),
+            Self::RollingRestart | Self::Membership => of(NONE),
+            Self::BlackHole | Self::LeaderBlackHole | Self::SparkCut => {
+                of(&[Need::Namespaces]).holding_calls_back().most(6_000)
+            }
+            Self::OneWay => of(&[Need::Network]).holding_calls_back().most(6_000),
+            Self::Partial | Self::RaftCut => of(&[Need::Network]).most(6_000),
+            Self::Loss => of(&[Need::Namespaces]).holding_calls_back(),
+            Self::Delay => of(&[Need::PacketQueue]).holding_calls_back(),
+            Self::LowRate => of(&[Need::Shaping]).holding_calls_back(),
+            Self::ClockJump => of(&[Need::FakeClock]),
+            Self::ClockCut => of(&[Need::FakeClock, Need::Network]),
+            Self::DiskFull => of(&[Need::LoopDevices]),
+            Self::SlowFsync | Self::FsyncError => of(&[Need::SystemCalls]),
+            Self::PowerCut => of(&[Need::PowerCut]),
+            Self::PowerCutAll => of(&[Need::PowerCut]).since_return(),
+            Self::DiskLoss => of(&[Need::PowerCut, Need::SystemCalls]).since_return(),
+            Self::SparkKill => of(&[Need::Stub])
+                .since_return()
+                .holding_calls_back()
+                .tolerating(SPARK_DIED),
+            Self::Pools => of(&[Need::Stub]),
+            // Two faults at a time may leave no majority.
+            Self::Mixed => of(&[Need::Stub]).since_return().holding_calls_back(),
+        }
+    }
+
     /// What it needs of the machine.
     pub(super) fn needs(self) -> &'static [Need] {
-        match self {
-            Self::OwnerKill
-            | Self::LeaderKill
-            | Self::FollowerKill
-            | Self::MajorityKill
-            | Self::AllKill
-            | Self::OwnerStop
-            | Self::LeaderStop
-            | Self::RollingRestart
-            | Self::Membership => &[],
-            Self::BlackHole | Self::LeaderBlackHole => &[Need::Namespaces],
-            Self::OneWay | Self::Partial | Self::RaftCut => &[Need::Network],
-            Self::SparkCut | Self::Loss => &[Need::Namespaces],
-            Self::Delay => &[Need::PacketQueue],
-            Self::LowRate => &[Need::Shaping],
-            Self::ClockJump => &[Need::FakeClock],
-            Self::ClockCut => &[Need::FakeClock, Need::Network],
-            Self::DiskFull => &[Need::LoopDevices],
-            Self::SlowFsync | Self::FsyncError => &[Need::SystemCalls],
-            Self::PowerCut | Self::PowerCutAll => &[Need::PowerCut],
-            Self::DiskLoss => &[Need::PowerCut, Need::SystemCalls],
-            Self::SparkKill | Self::Pools | Self::Mixed => &[Need::Stub],
-        }
+        self.nature().needs
     }
 
     /// Whether nodes need file systems of their own.
@@ -143,122 +175,72 @@ impl Fault {
         self.needs().contains(&Need::FakeClock)
     }
 
+    /// Whether calls that a node has made may reach Spark long after: a network that keeps them,
+    /// or a process stopped with them in hand.
+    pub(super) fn holds_calls_back(self) -> bool {
+        self.nature().holds_calls_back
+    }
+
     /// Error classes that statements may end with because of it.
     pub(super) fn tolerated(self) -> &'static [&'static str] {
-        match self {
-            Self::SparkKill => &[
-                "LIBRA_OUTCOME_UNKNOWN",
-                "LIBRA_SESSION_RESET",
-                "LIBRA_RESULT_LOST",
-            ],
-            Self::OwnerKill
-            | Self::LeaderKill
-            | Self::FollowerKill
-            | Self::MajorityKill
-            | Self::AllKill
-            | Self::OwnerStop
-            | Self::LeaderStop
-            | Self::RollingRestart
-            | Self::BlackHole
-            | Self::LeaderBlackHole
-            | Self::OneWay
-            | Self::Partial
-            | Self::RaftCut
-            | Self::SparkCut
-            | Self::Delay
-            | Self::Loss
-            | Self::LowRate
-            | Self::ClockJump
-            | Self::ClockCut
-            | Self::DiskFull
-            | Self::SlowFsync
-            | Self::FsyncError
-            | Self::PowerCut
-            | Self::PowerCutAll
-            | Self::DiskLoss
-            | Self::Membership
-            | Self::Pools
-            | Self::Mixed => &[],
-        }
+        self.nature().tolerated
     }
 
     /// From when on times are taken, and of whose sessions.
     pub(super) fn measured(self) -> (From, Whose) {
-        match self {
-            Self::OwnerKill => (From::Fault, Whose::Victims),
-            Self::LeaderKill | Self::FollowerKill => (From::Fault, Whose::Others),
-            // Two faults at a time may leave no majority.
-            Self::MajorityKill
-            | Self::AllKill
-            | Self::PowerCutAll
-            | Self::DiskLoss
-            | Self::SparkKill
-            | Self::Mixed => (From::Return, Whose::All),
-            Self::OwnerStop
-            | Self::LeaderStop
-            | Self::RollingRestart
-            | Self::BlackHole
-            | Self::LeaderBlackHole
-            | Self::OneWay
-            | Self::Partial
-            | Self::RaftCut
-            | Self::SparkCut
-            | Self::Delay
-            | Self::Loss
-            | Self::LowRate
-            | Self::ClockJump
-            | Self::ClockCut
-            | Self::DiskFull
-            | Self::SlowFsync
-            | Self::FsyncError
-            | Self::PowerCut
-            | Self::Membership
-            | Self::Pools => (From::Fault, Whose::All),
-        }
+        let Nature { from, whose, .. } = self.nature();
+        (from, whose)
     }
 
     /// What times have to be met.
     pub(super) fn goal(self) -> Goal {
-        let most = |millis| Goal {
-            p99: None,
-            most: Some(Duration::from_millis(millis)),
-        };
-        match self {
-            Self::OwnerKill => Goal {
-                p99: Some(Duration::from_millis(2_500)),
-                most: Some(Duration::from_millis(4_000)),
-            },
-            Self::LeaderKill => Goal {
-                p99: Some(Duration::from_millis(1_500)),
-                most: None,
-            },
-            Self::BlackHole
-            | Self::LeaderBlackHole
-            | Self::OneWay
-            | Self::Partial
-            | Self::RaftCut
-            | Self::SparkCut => most(6_000),
-            Self::MajorityKill | Self::AllKill => most(5_000),
-            Self::FollowerKill
-            | Self::OwnerStop
-            | Self::LeaderStop
-            | Self::RollingRestart
-            | Self::Delay
-            | Self::Loss
-            | Self::LowRate
-            | Self::ClockJump
-            | Self::ClockCut
-            | Self::DiskFull
-            | Self::SlowFsync
-            | Self::FsyncError
-            | Self::PowerCut
-            | Self::PowerCutAll
-            | Self::DiskLoss
-            | Self::SparkKill
-            | Self::Membership
-            | Self::Pools
-            | Self::Mixed => Goal::default(),
+        self.nature().goal
+    }
+}
+
+impl Nature {
+    /// Service goes on in spite of it, no matter how fast.
+    fn needing(needs: &'static [Need]) -> Self {
+        Self {
+            needs,
+            holds_calls_back: false,
+            tolerated: &[],
+            from: From::Fault,
+            whose: Whose::All,
+            goal: Goal::default(),
         }
+    }
+
+    fn holding_calls_back(self) -> Self {
+        Self {
+            holds_calls_back: true,
+            ..self
+        }
+    }
+
+    fn tolerating(self, tolerated: &'static [&'static str]) -> Self {
+        Self { tolerated, ..self }
+    }
+
+    fn since_return(self) -> Self {
+        Self {
+            from: From::Return,
+            ..self
+        }
+    }
+
+    fn seen_by(self, whose: Whose) -> Self {
+        Self { whose, ..self }
+    }
+
+    fn p99(mut self, millis: u64) -> Self {
+        self.goal.p99 = Some(Duration::from_millis(millis));
+        self
+    }
+
+    fn most(mut self, millis: u64) -> Self {
+        self.goal.most = Some(Duration::from_millis(millis));
+        self
     }
 }
 

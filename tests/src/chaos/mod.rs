@@ -133,7 +133,8 @@ impl Session {
         prove::prove(self, options, what, told).await
     }
 
-    /// One fault; its history and, where it is no pass, the logs of the nodes go to the report.
+    /// One fault; its history and, where it is no pass or too slow, the logs of the nodes go to the
+    /// report.
     async fn row(&mut self, fault: Fault, options: &Options, seed: u64) -> Result<Row> {
         let hosts = match (self.hosts.take(), &self.place) {
             // A run that was broken off took them with it.
@@ -154,7 +155,7 @@ impl Session {
             &done.evidence,
         )?;
         let row = Row::of(&done.head, &done.evidence);
-        if row.verdict != Verdict::Pass {
+        if row.verdict != Verdict::Pass || row.in_time == Some(false) {
             for (node, log) in &done.logs {
                 fs::write(dir.join(format!("{fault}-node-{node}.log")), log)?;
             }

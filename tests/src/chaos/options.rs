@@ -18,6 +18,9 @@ pub struct Options {
     /// Nodes of the cluster.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(3..=5))]
     pub nodes: u64,
+    /// Statements that may run at once, 24 if not given; where pools are filled it is always 10.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub slots: Option<u64>,
     /// Decides victims, mixtures and work; drawn if not given.
     #[arg(long)]
     pub seed: Option<u64>,
@@ -57,9 +60,13 @@ const SHORT: &[Fault] = &[
     Fault::OneWay,
     Fault::RaftCut,
     Fault::SparkCut,
+    Fault::ClockCut,
+    Fault::DiskFull,
     Fault::SlowFsync,
     Fault::PowerCutAll,
     Fault::SparkKill,
+    Fault::Membership,
+    Fault::Pools,
     Fault::Mixed,
 ];
 /// How often each.

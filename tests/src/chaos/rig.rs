@@ -64,7 +64,11 @@ impl Rig {
     ) -> Result<Self> {
         let behind = Behind::start(options, place).await?;
         let pools = fault == Fault::Pools;
-        let slots = if pools { FEW_SLOTS } else { SLOTS };
+        let slots = match options.slots {
+            _ if pools => FEW_SLOTS,
+            Some(slots) => usize::try_from(slots)?,
+            None => SLOTS,
+        };
         let mut ground = Ground::new(fault, options, hosts)?;
         let mut builder = Cluster::on(behind.endpoint())
             .nodes(options.nodes)

@@ -19,9 +19,9 @@ use super::options::Options;
 use super::place::Place;
 use super::place::hosts::Hosts;
 use super::rig::Rig;
-use super::strike::{Begun, begin};
+use super::strike::{Begun, begin, revive};
 use crate::evidence::file::Head;
-use crate::evidence::{Dice, Evidence, Injection, Micros, Refusal};
+use crate::evidence::{Dice, Evidence, Injection, LeaseSeen, Micros, Refusal, Span};
 use crate::harness::{passed, until};
 use crate::kill::Referee;
 use crate::kill::in_flight;
@@ -40,7 +40,9 @@ const SERVES_WITHIN: Duration = Duration::from_secs(20);
 const WELL_WITHIN: Duration = Duration::from_secs(60);
 /// How long a node without a majority may take to say so; by contract 2 s.
 const REFUSES_WITHIN: Duration = Duration::from_secs(10);
-/// How long it may take to say whether it is ready.
+/// Between two questions about a lease.
+const ASKS_EVERY: Duration = Duration::from_millis(50);
+/// How long it may take to say whether it is ready, or what its metrics are.
 const SAYS_WITHIN: Duration = Duration::from_secs(2);
 
 /// What came of it.
@@ -100,14 +102,17 @@ pub(super) async fn run(
             injections.push(injection);
         }
     }
+    if broken.is_some() {
+        // What does not start is told by the checks.
+        let _ = revive(&mut run.rig);
+    }
     let Run {
         rig,
         mut crew,
         mut referee,
         ..
     } = run;
-    let tolerated = fault.tolerated();
-    let closed = closing::evidence(&rig, &mut crew, &mut referee, injections, tolerated).await;
+    let closed = closing::evidence(&rig, &mut crew, &mut referee, injections, fault).await;
     let (evidence, unknown) = closed;
     let logs = rig.cluster.ids().into_iter().filter_map(|id| {
         let log = rig.cluster.node(id).ok()?.log().ok()?;
@@ -211,6 +216,10 @@ impl Run {
         if self.fault == Fault::MajorityKill {
             injection.refusals = self.refusals().await?;
         }
+        for node in acts.iter().filter_map(Act::cut_from_nodes) {
+            let seen = self.leases(node, until).await?;
+            injection.leases.extend(seen);
+        }
         tokio::time::sleep_until(until).await;
         let (from, _) = self.fault.measured();
         // One that is stopped goes on when its time is over, whatever the others make of it.
@@ -221,6 +230,30 @@ impl Run {
             self.crew.all_served(now, SERVES_WITHIN).await;
         }
         Ok(())
+    }
+
+    /// What a node says of its lease, again and again until then.
+    async fn leases(&self, node: u64, until: tokio::time::Instant) -> Result<Vec<LeaseSeen>> {
+        let api = self.rig.cluster.api(node)?;
+        let book = self.crew.book();
+        let mut seen = Vec::new();
+        while tokio::time::Instant::now() < until {
+            let began = book.now();
+            let answer = timeout(SAYS_WITHIN, api.get("/actuator/prometheus")).await;
+            let Ok(Ok(metrics)) = answer else {
+                continue;
+            };
+            let span = Span {
+                began,
+                ended: book.now(),
+            };
+            let text = String::from_utf8_lossy(&metrics.body);
+            if let Some(held) = text.lines().find_map(lease_held) {
+                seen.push(LeaseSeen { node, span, held });
+            }
+            passed(ASKS_EVERY).await;
+        }
+        Ok(seen)
     }
 
     /// What a node says that has no majority behind it.
@@ -266,6 +299,12 @@ impl Run {
             passed(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// Whether a node holds its lease, from a line of its metrics.
+fn lease_held(line: &str) -> Option<bool> {
+    let (_, value) = line.strip_prefix("libra_lease_held")?.rsplit_once(' ')?;
+    Some(value != "0")
 }
 
 /// How long a fault lasts at least.

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::evidence::{
-    Call, Dialect, Dice, Execution, Executions, Injection, Kept, Kind, LastWords, Newest, Outcome,
-    Owned, Reading, Seen, Served, Share, Span, Submitted, Wants, Work, Wrote,
+    Call, Dialect, Dice, Execution, Executions, Injection, Kept, Kind, LastWords, LeaseSeen,
+    Newest, Outcome, Owned, Reading, Seen, Served, Share, Span, Submitted, Wants, Work, Wrote,
 };
 use crate::harness::{State, Statement};
+use crate::stub::speakers::Turn;
 
 /// A run with one short work that went well, to be spoilt.
 struct Run {
@@ -253,6 +254,63 @@ fn owned(epoch: u64, owner: u64, began: u64, ended: u64) -> Owned {
         owner,
         span: span(began, ended),
     }
+}
+
+#[test]
+fn who_is_cut_off_lets_its_lease_go_before_its_sessions_are_anothers() {
+    let of = |held: bool, node: u64, began: u64| {
+        let mut run = Run::well();
+        run.evidence.history.owned = vec![owned(1, 1, 90, 95), owned(2, 2, 140, 150)];
+        run.evidence.injections = vec![Injection {
+            owners: BTreeMap::from([("s".to_owned(), 1)]),
+            began: 100,
+            healed: 200,
+            leases: vec![LeaseSeen {
+                node,
+                span: span(began, began + 5),
+                held,
+            }],
+            ..Injection::default()
+        }];
+        run.classes()
+    };
+    assert_eq!(of(true, 1, 151), [Class::Owners]);
+    assert_eq!(of(false, 1, 151), []);
+    assert_eq!(of(true, 1, 149), []);
+    assert_eq!(of(true, 2, 151), []);
+    assert_eq!(of(true, 1, 199), []);
+}
+
+#[test]
+fn spark_hears_nobody_under_an_older_epoch() {
+    let of = |turns: &[(u64, u64, u64, u64)]| {
+        let mut run = Run::well();
+        let turns = turns.iter().map(|(node, epoch, from_ms, until_ms)| Turn {
+            session_id: "s".to_owned(),
+            node: *node,
+            epoch: *epoch,
+            call: "ReattachExecute".to_owned(),
+            from_ms: *from_ms,
+            until_ms: *until_ms,
+        });
+        run.evidence.turns = turns.collect();
+        run.classes()
+    };
+    assert_eq!(
+        of(&[(1, 1, 0, 500), (2, 2, 510, 900), (1, 3, 910, 950)]),
+        []
+    );
+    // On its way when the other began.
+    assert_eq!(of(&[(1, 1, 0, 5), (2, 2, 10, 20), (1, 1, 30, 200)]), []);
+    let again = [
+        (1, 1, 0, 5),
+        (2, 2, 10, 20),
+        (1, 1, 30, 40),
+        (2, 2, 50, 400),
+        (1, 1, 401, 402),
+    ];
+    assert_eq!(of(&again), [Class::Owners]);
+    assert_eq!(of(&[(1, 1, 0, 5), (2, 1, 6, 7)]), [Class::Owners]);
 }
 
 #[test]

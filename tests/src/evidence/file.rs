@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::history::{Call, Kept, Newest, Owned, Reading, Seen, Served, Submitted, Wrote};
 use super::{Evidence, Execution, Injection, LastWords, Share};
 use crate::harness::Statement;
+use crate::stub::speakers::Turn;
 
 /// What a history file begins with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,7 @@ enum Line {
     Odd(String),
     Injection(Injection),
     Execution(Execution),
+    Turn(Turn),
     Final(Box<Statement>),
     Node(LastWords),
     SlotsWhole(Result<(), String>),
@@ -83,6 +85,7 @@ fn lines<'a>(head: &Head, evidence: &'a Evidence) -> impl Iterator<Item = Line> 
     let odd = of.oddities.iter().cloned().map(Line::Odd);
     let injections = evidence.injections.iter().cloned().map(Line::Injection);
     let executions = evidence.executions.0.iter().cloned().map(Line::Execution);
+    let turns = evidence.turns.iter().cloned().map(Line::Turn);
     let finals = evidence.finals.iter().cloned();
     let finals = finals.map(|statement| Line::Final(Box::new(statement)));
     let nodes = evidence.nodes.iter().cloned().map(Line::Node);
@@ -102,6 +105,7 @@ fn lines<'a>(head: &Head, evidence: &'a Evidence) -> impl Iterator<Item = Line> 
         .chain(owned)
         .chain(odd)
         .chain(executions)
+        .chain(turns)
         .chain(finals)
         .chain(nodes)
         .chain(whole)
@@ -147,6 +151,7 @@ impl Evidence {
             Line::Odd(text) => of.oddities.push(text),
             Line::Injection(injection) => self.injections.push(injection),
             Line::Execution(execution) => self.executions.0.push(execution),
+            Line::Turn(turn) => self.turns.push(turn),
             Line::Final(statement) => self.finals.push(*statement),
             Line::Node(node) => self.nodes.push(node),
             Line::SlotsWhole(whole) => self.slots_whole = Some(whole),
@@ -167,6 +172,7 @@ mod tests {
         let mut evidence = sample();
         evidence.tolerated = vec!["X".to_owned()];
         evidence.slots_whole = Some(Err("why".to_owned()));
+        evidence.turns.push(Turn::default());
         evidence.injections.push(Injection::default());
         evidence.history.cancels.push("job-1".to_owned());
         let head = Head {
@@ -181,6 +187,7 @@ mod tests {
         assert_eq!(read.history, evidence.history);
         assert_eq!(read.finals, evidence.finals);
         assert_eq!(read.executions.0, evidence.executions.0);
+        assert_eq!(read.turns, evidence.turns);
         assert_eq!(read.injections, evidence.injections);
         assert_eq!(read.slots_whole, evidence.slots_whole);
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::history::Micros;
+use super::history::{Micros, Span};
 
 /// One fault, from its beginning to the moment when all was well again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,19 @@ pub(crate) struct Injection {
     pub(crate) refusals: Vec<Refusal>,
     /// Requests of clients that try once more, and failed twice.
     pub(crate) failed_after_retry: usize,
+    /// What nodes that the others did not reach said of their leases while that was so.
+    #[serde(default)]
+    pub(crate) leases: Vec<LeaseSeen>,
+}
+
+/// What a node said of its own lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeaseSeen {
+    pub(crate) node: u64,
+    /// From the question to the answer.
+    pub(crate) span: Span,
+    /// Whether it might act for its sessions.
+    pub(crate) held: bool,
 }
 
 /// An answer of a node that has no majority behind it.

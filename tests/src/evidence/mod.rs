@@ -24,10 +24,11 @@ pub(crate) use history::{
     Answer, Book, Call, History, Kept, Micros, Newest, Outcome, Owned, Reading, Seen, Served, Span,
     Submitted, Wrote,
 };
-pub(crate) use injections::{Injection, Refusal};
+pub(crate) use injections::{Injection, LeaseSeen, Refusal};
 pub(crate) use work::{Dialect, Kind, Rows, Wants, Work};
 
 use crate::harness::Statement;
+use crate::stub::speakers::Turn;
 
 /// Everything that is known at the end.
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub(crate) struct Evidence {
     /// Every statement that the API shows.
     pub(crate) finals: Vec<Statement>,
     pub(crate) executions: Executions,
+    /// Who spoke to Spark; none where what was done holds calls back on their way.
+    pub(crate) turns: Vec<Turn>,
     /// Statements that may run at once.
     pub(crate) slots: usize,
     /// Error classes that what was done to Spark itself explains.

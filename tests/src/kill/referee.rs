@@ -11,6 +11,7 @@ use anyhow::Result;
 use crate::evidence::{Dialect, Execution, Executions};
 use crate::harness::{SharedSpark, SparkRest, until_some};
 use crate::stub::process::StubProcess;
+use crate::stub::speakers::Turn;
 
 /// How long a real Spark may take to list what it ran.
 const LISTED_WITHIN: Duration = Duration::from_secs(20);
@@ -97,6 +98,17 @@ impl Referee {
                 });
                 Ok(Executions(ran.collect()))
             }
+        }
+    }
+
+    /// Which node spoke for which session; a real Spark does not say.
+    ///
+    /// # Errors
+    /// When the stub does not answer.
+    pub(crate) async fn turns(&self) -> Result<Vec<Turn>> {
+        match &self.0 {
+            By::Stub(stub) => stub.speakers().await,
+            By::Spark { .. } => Ok(Vec::new()),
         }
     }
 }

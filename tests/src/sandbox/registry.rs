@@ -232,7 +232,7 @@ impl RegistryPort for MemoryRegistry {
         self.lock().now_ms
     }
 
-    fn wall_ms(&self) -> u64 {
+    fn uptime_ms(&self) -> u64 {
         self.now_ms()
     }
 }

@@ -5,6 +5,7 @@
 //! | `GET /ledger` | every execution |
 //! | `GET /ledger/operations/{id}` | the executions of one operation |
 //! | `GET /ledger/counts` | executions by statement, and operations that ran more than once |
+//! | `GET /ledger/speakers` | which node spoke for which session, in turns |
 //! | `GET /state` | incarnation, open sessions, settings, network mode |
 //! | `PATCH /settings` | changes the settings named in the body |
 //! | `POST /restart` | kills the driver |
@@ -27,6 +28,7 @@ use super::engine::Execution;
 use super::faults::Fault;
 use super::net::Mode;
 use super::server::{Shared, StubSpark};
+use super::speakers::Turn;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +48,7 @@ pub async fn serve(stub: &StubSpark, listener: TcpListener) -> io::Result<()> {
         .route("/ledger", get(ledger))
         .route("/ledger/operations/{id}", get(operation))
         .route("/ledger/counts", get(counts))
+        .route("/ledger/speakers", get(speakers))
         .route("/state", get(state))
         .route("/settings", patch(settings))
         .route("/restart", post(restart))
@@ -86,6 +89,10 @@ async fn counts(State(shared): State<Arc<Shared>>) -> Json<Value> {
         let executions = ledger.executions().len();
         json!({"executions": executions, "codes": codes, "repeated_operations": repeated})
     }))
+}
+
+async fn speakers(State(shared): State<Arc<Shared>>) -> Json<Vec<Turn>> {
+    Json(shared.speakers.turns())
 }
 
 async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {

@@ -4,6 +4,7 @@
 //! - [`engine`]: what Spark does, as a state machine; the simulator drives it without a network.
 //! - [`rows`]: the Arrow batches that statements answer with.
 //! - [`server`]: the engine behind tonic, on a listener with scripted faults ([`net`], [`faults`]).
+//! - [`speakers`]: which node spoke for which session, as Libra's calls say.
 //! - [`control`]: the HTTP/JSON side door of the `stub-spark` process, [`process`] its client.
 //! - [`conformance`]: the scenarios that hold stub and real Spark to the same behaviour.
 //!
@@ -18,6 +19,7 @@ pub mod net;
 pub mod process;
 pub mod rows;
 pub mod server;
+pub mod speakers;
 
 mod convert;
 mod service;

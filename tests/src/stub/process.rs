@@ -16,6 +16,7 @@ use tokio::process::{Child, Command};
 use super::engine::{Execution, Settings};
 use super::faults::Fault;
 use super::net::Mode;
+use super::speakers::Turn;
 
 /// How long the process may take to serve.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -104,6 +105,14 @@ impl StubProcess {
     pub async fn executions_of(&self, operation_id: &str) -> Result<Vec<Execution>> {
         self.get(&format!("/ledger/operations/{operation_id}"))
             .await
+    }
+
+    /// Which node spoke for which session: session by session, in turns.
+    ///
+    /// # Errors
+    /// When the control port does not answer.
+    pub async fn speakers(&self) -> Result<Vec<Turn>> {
+        self.get("/ledger/speakers").await
     }
 
     /// Incarnation, sessions, settings and network mode, as JSON.

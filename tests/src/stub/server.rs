@@ -24,6 +24,7 @@ use super::engine::{
 use super::faults::Faults;
 use super::net::{self, Mode, Net};
 use super::service::Service;
+use super::speakers::Speakers;
 use super::streaming::Responses;
 
 /// Largest request, bytes: `spark.connect.grpc.maxInboundMessageSize`.
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     runtime: Handle,
     pub(super) faults: Faults,
     pub(super) net: Net,
+    pub(super) speakers: Speakers,
 }
 
 impl fmt::Debug for Shared {
@@ -205,6 +207,7 @@ impl StubSpark {
             runtime: Handle::current(),
             faults: Faults::default(),
             net,
+            speakers: Speakers::default(),
         });
         let service = SparkConnectServiceServer::new(Service::new(shared.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES);

@@ -35,6 +35,14 @@ impl Service {
         Self { shared }
     }
 
+    /// Notes who calls.
+    fn heard(&self, call: &str, session_id: &str, client_type: Option<&str>) {
+        let shared = &self.shared;
+        shared
+            .speakers
+            .heard(shared.now(), session_id, call, client_type);
+    }
+
     /// Makes a call of the engine, with the fault that is scripted for it.
     async fn call<T: Send + 'static>(
         &self,
@@ -123,6 +131,7 @@ impl SparkConnectService for Service {
     ) -> Result<Response<ResponseStream>, Status> {
         let request = request.into_inner();
         let session_id = request.session_id.clone();
+        self.heard("ExecutePlan", &session_id, request.client_type.as_deref());
         let execute = convert::execute(request);
         self.attach(Method::ExecutePlan, session_id, move |engine, now| {
             engine.execute(now, execute)
@@ -136,6 +145,8 @@ impl SparkConnectService for Service {
     ) -> Result<Response<ResponseStream>, Status> {
         let (request, caller) = opened!(request);
         let session_id = request.session_id.clone();
+        let client_type = request.client_type.as_deref();
+        self.heard("ReattachExecute", &session_id, client_type);
         self.attach(Method::ReattachExecute, session_id, move |engine, now| {
             let last = request.last_response_id.as_deref();
             engine.reattach(now, &caller, &request.operation_id, last)
@@ -192,6 +203,8 @@ impl SparkConnectService for Service {
         request: Request<InterruptRequest>,
     ) -> Result<Response<InterruptResponse>, Status> {
         let (request, caller) = opened!(request);
+        let client_type = request.client_type.as_deref();
+        self.heard("Interrupt", &request.session_id, client_type);
         let what = convert::interrupt(&request);
         let (server_side_session_id, interrupted_ids) = self
             .call(Method::Interrupt, move |engine, now| {
@@ -213,6 +226,8 @@ impl SparkConnectService for Service {
         let Some(release) = convert::release(request.release) else {
             return Err(Status::internal("unknown ReleaseExecute type"));
         };
+        let client_type = request.client_type.as_deref();
+        self.heard("ReleaseExecute", &request.session_id, client_type);
         let operation_id = request.operation_id.clone();
         let (server_side_session_id, found) = self
             .call(Method::ReleaseExecute, move |engine, now| {

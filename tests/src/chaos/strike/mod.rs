@@ -51,6 +51,10 @@ pub(super) async fn begin(rig: &mut Rig, act: &Act, seed: u64) -> Result<Begun> 
             drop(failing);
         }
         Act::PowerCut(nodes) | Act::Lose(nodes, _) => {
+            // Nobody lives to see an error of a disk without power.
+            for node in nodes {
+                rig.cluster.stop(*node)?;
+            }
             for node in nodes {
                 rig.ground.disks()?.cut(*node).await?;
             }
@@ -132,6 +136,17 @@ fn restart_if_ended(rig: &mut Rig, node: u64) -> Result<()> {
     let running = rig.cluster.node(node)?.pid().is_some();
     if running && rig.cluster.node_mut(node)?.exited()?.is_some() {
         start(rig, &[node])?;
+    }
+    Ok(())
+}
+
+/// Starts every node that has ended by itself, for whoever goes on after a run that was broken off.
+///
+/// # Errors
+/// When one cannot be started.
+pub(super) fn revive(rig: &mut Rig) -> Result<()> {
+    for node in rig.cluster.running() {
+        restart_if_ended(rig, node)?;
     }
     Ok(())
 }

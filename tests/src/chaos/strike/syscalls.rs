@@ -61,12 +61,35 @@ pub(super) async fn end(mut tracer: GroupProcess) -> Result<()> {
     Ok(())
 }
 
-/// Whether a process has a tracer; one that is gone needs none.
+/// Whether a process has a tracer; one that is gone, or a zombie, needs none.
 fn is_traced(pid: u32) -> bool {
     let status = Path::new("/proc").join(pid.to_string()).join("status");
-    let Ok(text) = std::fs::read_to_string(status) else {
-        return true;
+    std::fs::read_to_string(status).map_or(true, |status| is_held(&status))
+}
+
+fn is_held(status: &str) -> bool {
+    let value = |name: &str| {
+        let mut lines = status.lines();
+        lines.find_map(|line| Some(line.strip_prefix(name)?.trim()))
     };
-    let mut tracers = text.lines().filter_map(|l| l.strip_prefix("TracerPid:"));
-    tracers.any(|tracer| tracer.trim() != "0")
+    let has_ended = value("State:").is_some_and(|state| state.starts_with(['Z', 'X']));
+    has_ended || value("TracerPid:").is_some_and(|tracer| tracer != "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_held;
+
+    #[test]
+    fn who_has_ended_under_its_tracer_is_not_waited_for() {
+        for (state, tracer, held) in [
+            ("S (sleeping)", "0", false),
+            ("t (tracing stop)", "7", true),
+            ("S (sleeping)", "7", true),
+            ("Z (zombie)", "0", true),
+        ] {
+            let status = format!("Name:\tlibra\nState:\t{state}\nTracerPid:\t{tracer}\n");
+            assert_eq!(is_held(&status), held, "{status}");
+        }
+    }
 }

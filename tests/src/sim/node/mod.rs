@@ -24,8 +24,8 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use libra_actors::Estimate;
 use libra_actors::lease::{Options as LeaseOptions, OwnerLease};
-use libra_actors::{Estimate, Reading};
 use libra_proto::registry::{NodeRecord, RegisterNode, command};
 use libra_raft::registry::FEATURE_LEVEL;
 use libra_raft::simulation::{Answer, Carrier, Life, Member, Message, Runtime, Setup, Witness};
@@ -221,18 +221,18 @@ impl Node {
         self.wall_ms().max(clock)
     }
 
-    fn reading(&self) -> Reading {
+    fn uptime_ms(&self) -> u64 {
         let up = Runtime::now().saturating_sub(self.0.began);
-        Reading {
-            monotonic_ms: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
-            wall_ms: self.wall_ms(),
-        }
+        u64::try_from(up.as_millis()).unwrap_or(u64::MAX)
     }
 
     fn look_at_clock(&self) {
         let clock_ms = self.member().map_or(0, |m| m.view(|r| r.clock_ms()));
-        let at = self.reading();
-        self.state().estimate = Some(Estimate { clock_ms, at });
+        let uptime_ms = self.uptime_ms();
+        self.state().estimate = Some(Estimate {
+            clock_ms,
+            uptime_ms,
+        });
     }
 
     /// What the registry's clock would say now, as production's `RegistryClock`.
