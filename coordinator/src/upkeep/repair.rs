@@ -12,7 +12,7 @@ use libra_proto::peer::FileId;
 use libra_proto::registry::{Holder, PutHolders, ResultManifest, command};
 use libra_proto::types::{JobId, NodeId};
 use libra_raft::registry::UnderCopied;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 
 use crate::adapters::RaftRegistry;
 use crate::peer::Peers;
@@ -21,6 +21,9 @@ use crate::results::ResultMetrics;
 /// How often it is looked for results with too few copies. Longer than a restart of a node takes:
 /// what a node holds counts again once it is back.
 const EVERY: Duration = Duration::from_secs(5);
+/// Until the next round after one that has made as many copies as it may, and could make all of them:
+/// after the loss of a disk there are thousands to make, and statements need the processors too.
+const SOON: Duration = Duration::from_millis(250);
 /// How many copies one round tries to make at most.
 const BATCH: usize = 64;
 /// How many statements are looked at without a break: the registry waits meanwhile.
@@ -33,13 +36,11 @@ const BYTES_IN_A_SECOND: u64 = 20 << 20;
 pub(crate) async fn run(registry: RaftRegistry, peers: Peers, metrics: ResultMetrics) {
     let leadership = registry.leadership();
     let mut turns = Turns::new();
-    let mut clock = interval(EVERY);
-    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        clock.tick().await;
         turns.begin();
         let leads = || leadership.borrow().is_some();
         let round = round(&registry, &peers, &mut turns, leads).await;
+        let pause = round.pause();
         let left = round.found.saturating_sub(round.copied);
         metrics
             .under_replicated
@@ -53,6 +54,7 @@ pub(crate) async fn run(registry: RaftRegistry, peers: Peers, metrics: ResultMet
             let failed = round.failed;
             tracing::warn!(failed, last = %job, error, "copies of results not made anew");
         }
+        sleep(pause).await;
     }
 }
 
@@ -64,6 +66,12 @@ struct Round {
     copied: usize,
     failed: usize,
     last_error: Option<(JobId, String)>,
+}
+
+impl Round {
+    fn pause(&self) -> Duration {
+        if self.copied == BATCH { SOON } else { EVERY }
+    }
 }
 
 /// Looks at every statement once, or until enough was tried.
@@ -240,6 +248,23 @@ mod tests {
             within_reach: vec![NodeId(9)],
             targets: targets.iter().copied().map(NodeId).collect(),
         }
+    }
+
+    #[test]
+    fn the_next_round_comes_soon_only_after_one_in_which_all_went_well_and_more_is_left() {
+        let pause = |copied, failed| {
+            let round = Round {
+                found: BATCH,
+                copied,
+                failed,
+                last_error: None,
+            };
+            round.pause()
+        };
+        assert_eq!(pause(BATCH, 0), SOON);
+        assert_eq!(pause(BATCH - 1, 1), EVERY);
+        assert_eq!(pause(BATCH - 1, 0), EVERY);
+        assert_eq!(pause(0, 0), EVERY);
     }
 
     #[test]

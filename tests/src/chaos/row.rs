@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Fault;
 use super::act::{Act, Cast};
@@ -40,8 +40,11 @@ const SERVES_WITHIN: Duration = Duration::from_secs(20);
 const WELL_WITHIN: Duration = Duration::from_secs(60);
 /// How long a node without a majority may take to say so; by contract 2 s.
 const REFUSES_WITHIN: Duration = Duration::from_secs(10);
-/// Between two questions about a lease.
+/// Between two questions for a metric.
 const ASKS_EVERY: Duration = Duration::from_millis(50);
+/// Longer than the pause of whoever makes lost copies anew, and how long all may take.
+const LOOKS_FOR_COPIES_EVERY: Duration = Duration::from_secs(7);
+const COPIED_WITHIN: Duration = Duration::from_secs(90);
 /// How long it may take to say whether it is ready, or what its metrics are.
 const SAYS_WITHIN: Duration = Duration::from_secs(2);
 
@@ -181,6 +184,9 @@ impl Run {
         self.referee.look().await?;
         let up = |nodes: &[crate::harness::NodeView]| nodes.iter().all(|n| n.state == "up");
         self.rig.cluster.until_all_see("all nodes up", up).await?;
+        if self.fault == Fault::DiskLoss {
+            self.copied_anew().await?;
+        }
         passed(SETTLES).await;
         Ok(())
     }
@@ -212,7 +218,7 @@ impl Run {
     /// Lets the fault last: until sessions serve in spite of it, or for a while.
     async fn hold(&self, acts: &[Act], injection: &mut Injection) -> Result<()> {
         let lasts = acts.iter().map(lasts).max().unwrap_or_default();
-        let until = tokio::time::Instant::now() + lasts;
+        let until = Instant::now() + lasts;
         if self.fault == Fault::MajorityKill {
             injection.refusals = self.refusals().await?;
         }
@@ -233,27 +239,51 @@ impl Run {
     }
 
     /// What a node says of its lease, again and again until then.
-    async fn leases(&self, node: u64, until: tokio::time::Instant) -> Result<Vec<LeaseSeen>> {
-        let api = self.rig.cluster.api(node)?;
+    async fn leases(&self, node: u64, until: Instant) -> Result<Vec<LeaseSeen>> {
         let book = self.crew.book();
         let mut seen = Vec::new();
-        while tokio::time::Instant::now() < until {
+        while Instant::now() < until {
             let began = book.now();
-            let answer = timeout(SAYS_WITHIN, api.get("/actuator/prometheus")).await;
-            let Ok(Ok(metrics)) = answer else {
-                continue;
-            };
+            let held = self.metric(node, "libra_lease_held").await?;
             let span = Span {
                 began,
                 ended: book.now(),
             };
-            let text = String::from_utf8_lossy(&metrics.body);
-            if let Some(held) = text.lines().find_map(lease_held) {
-                seen.push(LeaseSeen { node, span, held });
-            }
+            seen.extend(held.map(|held| LeaseSeen {
+                node,
+                span,
+                held: held > 0.0,
+            }));
             passed(ASKS_EVERY).await;
         }
         Ok(seen)
+    }
+
+    /// Waits until every result has all its copies again: a disk that is lost before that may be
+    /// the last that has one.
+    async fn copied_anew(&self) -> Result<()> {
+        let deadline = Instant::now() + COPIED_WITHIN;
+        let mut whole_since = Instant::now();
+        while whole_since.elapsed() < LOOKS_FOR_COPIES_EVERY {
+            ensure!(Instant::now() < deadline, "results without their copies");
+            let leader = self.rig.cluster.leader().await?;
+            let left = self
+                .metric(leader, "libra_results_under_replicated")
+                .await?;
+            if left != Some(0.0) {
+                whole_since = Instant::now();
+            }
+            passed(ASKS_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// A metric of a node; `None` if it does not say in time.
+    async fn metric(&self, node: u64, name: &str) -> Result<Option<f64>> {
+        let api = self.rig.cluster.api(node)?;
+        let answer = timeout(SAYS_WITHIN, api.get("/actuator/prometheus")).await;
+        let metrics = answer.ok().and_then(Result::ok).map(|reply| reply.text());
+        Ok(metrics.and_then(|metrics| metrics.lines().find_map(|line| value(line, name))))
     }
 
     /// What a node says that has no majority behind it.
@@ -276,7 +306,7 @@ impl Run {
     /// When every node was ready and every session served again; `None` if that was not within the
     /// time given.
     async fn well(&mut self, healed: Micros) -> Result<Option<Micros>> {
-        let deadline = tokio::time::Instant::now() + WELL_WITHIN;
+        let deadline = Instant::now() + WELL_WITHIN;
         loop {
             let mut all = true;
             for id in self.rig.cluster.running() {
@@ -289,7 +319,7 @@ impl Run {
                 let ready = timeout(SAYS_WITHIN, self.rig.cluster.api(id)?.ready()).await;
                 all &= ready == Ok(true);
             }
-            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             if all && self.crew.all_served(healed, left).await {
                 return Ok(Some(self.crew.book().now()));
             }
@@ -301,10 +331,9 @@ impl Run {
     }
 }
 
-/// Whether a node holds its lease, from a line of its metrics.
-fn lease_held(line: &str) -> Option<bool> {
-    let (_, value) = line.strip_prefix("libra_lease_held")?.rsplit_once(' ')?;
-    Some(value != "0")
+/// The value in a line of metrics, if it is that of the one without labels of this name.
+fn value(line: &str, name: &str) -> Option<f64> {
+    line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok()
 }
 
 /// How long a fault lasts at least.
