@@ -1,31 +1,42 @@
 //! Disks that refuse a result: it is stored where there is room, and runs once whatever happens.
 
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use libra_tests::harness::{Cluster, State, Statement, Submit};
+use libra_tests::harness::{Cluster, State, Statement};
 
 use super::{Role, SOON, cast, ends_well, nothing_ran_twice, sql, stub, three};
 
-/// Epochs of a session in which its results are refused.
-const EPOCHS: u64 = 8;
+/// Where no file can be made, whoever tries.
+const NO_ROOM: &str = "/sys/kernel";
 
-/// Has the disk of each of these nodes refuse the results of the next job: its file there is a
-/// device on which there is never room. Nobody else may submit meanwhile.
+/// Has the disk of each of these nodes refuse the result of the next job in every epoch: its folder
+/// there is one in which no file can be made. Nobody else may submit meanwhile.
 async fn refuse_next(cluster: &Cluster, nodes: &[u64]) -> Result<()> {
-    let last = cluster.any()?;
-    let last = last.run("default", &Submit::sql("SELECT 1"), SOON).await?;
-    let number = last.job_id.strip_prefix("job-").context("a job's id")?;
-    let job = number.parse::<u64>()? + 1;
     for node in nodes {
-        let results = cluster.node(*node)?.data_dir().join("results");
-        let folder = results.join(format!("{:02x}", job % 256));
-        for epoch in 1..=EPOCHS {
-            let name = format!("job-{job}-epoch-{epoch}.result");
-            symlink("/dev/full", folder.join(name))?;
-        }
+        let folder = folder_of_next(cluster, *node).await?.0;
+        std::fs::remove_dir(&folder)?;
+        symlink(NO_ROOM, folder)?;
     }
     Ok(())
+}
+
+/// Has the disk of that node take the file of the next job in that epoch, and nothing into it.
+async fn fill_next(cluster: &Cluster, node: u64, epoch: u64) -> Result<()> {
+    let (folder, job) = folder_of_next(cluster, node).await?;
+    let name = format!("job-{job}-epoch-{epoch}.result");
+    Ok(symlink("/dev/full", folder.join(name))?)
+}
+
+/// Where a node will put the result of the next job, and which one that is.
+async fn folder_of_next(cluster: &Cluster, node: u64) -> Result<(PathBuf, u64)> {
+    let newest = cluster.any()?.statements("limit=1").await?;
+    let newest = newest.statements.first().context("no statement yet")?;
+    let number = newest.job_id.strip_prefix("job-").context("a job's id")?;
+    let job = number.parse::<u64>()? + 1;
+    let results = cluster.node(node)?.data_dir().join("results");
+    Ok((results.join(format!("{:02x}", job % 256)), job))
 }
 
 /// Submits a statement and waits for its end.
@@ -46,7 +57,10 @@ async fn a_result_that_its_owner_cannot_store_is_stored_where_there_is_room() ->
             let owner = before.owner.node_id;
             let others = cluster.others(owner);
             let nodes = [owner, others[turn]];
-            refuse_next(&cluster, &nodes[..full]).await?;
+            match full {
+                1 => fill_next(&cluster, owner, before.epoch).await?,
+                _ => refuse_next(&cluster, &nodes).await?,
+            }
             let ended = run(&cluster, &session).await?;
             ends_well(&cluster, &cluster.ids(), &ended.job_id).await?;
             let wanted = cluster.any()?.arrow(&ended.job_id).await?;
