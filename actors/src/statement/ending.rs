@@ -71,7 +71,13 @@ impl Runner {
                     return Outcome::NotOurs;
                 }
                 Err(error) => {
-                    let error = ErrorClass::ResultLost.error(error.to_string());
+                    let cause = error.to_string();
+                    if matches!(error, StoreError::Io { .. })
+                        && let Some(outcome) = self.give_away(&cause).await
+                    {
+                        return outcome;
+                    }
+                    let error = ErrorClass::ResultLost.error(cause);
                     (StatementState::Failed, None, Some(error))
                 }
             },

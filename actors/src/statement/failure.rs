@@ -1,5 +1,6 @@
-//! How what Spark says reads to the statement machine.
+//! How what Spark and the result store say reads to the statement machine.
 
+use crate::ports::StoreError;
 use crate::spark::{OperationState, SparkError, SparkErrorKind};
 
 use super::machine::{Failure, KnownStatus};
@@ -32,5 +33,14 @@ pub(super) fn known(status: Option<OperationState>) -> KnownStatus {
         Some(OperationState::Failed) => KnownStatus::Failed,
         Some(OperationState::Cancelled) => KnownStatus::Cancelled,
         Some(OperationState::Unknown | OperationState::Unspecified) | None => KnownStatus::Unknown,
+    }
+}
+
+/// What it is to the statement that a response was not stored.
+pub(super) fn not_stored(error: &StoreError) -> Failure {
+    match error {
+        StoreError::Io { .. } => Failure::NotStored(error.to_string()),
+        StoreError::Damaged { .. } => Failure::Damaged(error.to_string()),
+        StoreError::Superseded { .. } => Failure::Disconnected,
     }
 }

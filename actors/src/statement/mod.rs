@@ -1,7 +1,7 @@
 //! A running statement, from the grant to the release of its operation in Spark.
 //!
 //! `machine` decides, without I/O; `runner` does what it says, and `ending` the last of it;
-//! `spans` says what of it is traced;
+//! `leaving` is for a node that cannot store the result; `spans` says what of it is traced;
 //! `cleanup` winds up operations whose statement has ended without word from Spark.
 //!
 //! **Invariant:** nothing here starts a statement that the registry does not have as `running`
@@ -10,6 +10,7 @@
 mod cleanup;
 mod ending;
 mod failure;
+mod leaving;
 pub mod machine;
 mod runner;
 pub(crate) mod spans;

@@ -20,8 +20,8 @@ use crate::ports::{
 use crate::registry_clock::RegistryClock;
 use crate::spark::{Body, Poisoned, Response, ResponseStream, SparkError, SparkSession};
 
-use super::failure::{failure_of, known};
-use super::machine::{Action, End, Event, Facts, Failure, Intents, Limits, Machine, Now};
+use super::failure::{failure_of, known, not_stored};
+use super::machine::{Action, End, Event, Facts, Intents, Limits, Machine, Now};
 use super::spans;
 
 /// How often an interrupt is repeated while the stream goes on.
@@ -134,7 +134,10 @@ impl Runner {
             }
             Ok(writer) => Ok(writer),
             Err(StoreError::Superseded { .. }) => return None,
-            Err(error) => Err(error.to_string()),
+            Err(error @ StoreError::Io { .. }) => {
+                return Some(self.leave(error.to_string(), sent.is_some()).await);
+            }
+            Err(error @ StoreError::Damaged { .. }) => Err(error.to_string()),
         };
         Some(match opened {
             Ok(mut writer) => self.drive(writer.as_mut(), sent).await,
@@ -196,6 +199,7 @@ impl Runner {
                 Action::SessionLost { reason, never_sent } => {
                     return Outcome::SessionLost { reason, never_sent };
                 }
+                Action::Leave { cause } => return self.leave(cause, false).await,
                 Action::Stop => return Outcome::NotOurs,
                 other => self.perform(other, writer, &mut machine, begun).await,
             };
@@ -253,9 +257,11 @@ impl Runner {
                 self.wait(Duration::from_millis(ms), machine).await;
                 Event::Waited
             }
-            Action::Read | Action::Finish { .. } | Action::SessionLost { .. } | Action::Stop => {
-                Event::Waited
-            }
+            Action::Read
+            | Action::Finish { .. }
+            | Action::SessionLost { .. }
+            | Action::Leave { .. }
+            | Action::Stop => Event::Waited,
         }
     }
 
@@ -385,14 +391,7 @@ fn speaks_to_spark(action: &Action) -> bool {
         | Action::Wait { .. }
         | Action::Finish { .. }
         | Action::SessionLost { .. }
+        | Action::Leave { .. }
         | Action::Stop => false,
-    }
-}
-
-/// What it is to the statement that a response was not stored.
-fn not_stored(error: &StoreError) -> Failure {
-    match error {
-        StoreError::Io { .. } | StoreError::Damaged { .. } => Failure::Store(error.to_string()),
-        StoreError::Superseded { .. } => Failure::Disconnected,
     }
 }

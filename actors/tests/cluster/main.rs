@@ -5,6 +5,7 @@
 
 mod detector;
 mod drain;
+mod full;
 mod keeper;
 mod leadership;
 mod leases;

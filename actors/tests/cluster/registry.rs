@@ -223,9 +223,18 @@ impl Inner {
                 view.session.incarnation = open.incarnation.clone();
             }
             Kind::MoveSession(moved) => {
+                let target = self.nodes.get(&moved.to_node);
+                if target.is_some_and(|node| !node.state().is_up()) {
+                    return Err(RejectionCode::NoNode);
+                }
                 let view = self.of_epoch(moved.epoch)?;
+                let from = view.session.owner_node;
                 view.session.owner_node = moved.to_node;
                 view.session.epoch += 1;
+                let mut running = view.running.iter_mut();
+                if let Some(statement) = running.find(|s| s.job == moved.not_stored) {
+                    Arc::make_mut(statement).not_stored_on.push(from);
+                }
             }
             Kind::FailSession(failed) => {
                 let view = self.of_epoch(failed.epoch)?;

@@ -24,6 +24,29 @@ struct Inner {
     superseded: bool,
     /// Another node may hold something, and does not answer.
     silent: bool,
+    /// The first step that the disk refuses.
+    full_at: Option<Step>,
+}
+
+/// What is done to a result, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Step {
+    Open,
+    Append,
+    Sync,
+    Seal,
+}
+
+impl Inner {
+    fn room_for(&self, step: Step, job: JobId) -> Result<(), StoreError> {
+        if self.full_at.is_some_and(|first| step >= first) {
+            return Err(StoreError::Io {
+                job,
+                cause: "No space left on device (os error 28)".to_owned(),
+            });
+        }
+        Ok(())
+    }
 }
 
 impl Store {
@@ -36,6 +59,11 @@ impl Store {
     /// Where nothing is found, from now on, a node that may have something is silent.
     pub(crate) fn silence_a_replica(&self) {
         self.inner.lock().unwrap().silent = true;
+    }
+
+    /// From now on the disk is too full for that step and all that follow it; `None`: it has room.
+    pub(crate) fn fill(&self, first: Option<Step>) {
+        self.inner.lock().unwrap().full_at = first;
     }
 
     /// From now on a newer epoch writes everything.
@@ -51,6 +79,7 @@ impl ResultStorePort for Store {
         if inner.superseded {
             return Err(StoreError::Superseded { job, epoch });
         }
+        inner.room_for(Step::Open, job)?;
         let before = inner.appended.get(&job);
         let last_response_id = before.and_then(|all| all.last()).map(|(_, id)| id.clone());
         let stored = StoredProgress {
@@ -91,6 +120,7 @@ impl ResultWriter for Writer {
             let (job, epoch) = (self.job, self.epoch);
             return Err(StoreError::Superseded { job, epoch });
         }
+        inner.room_for(Step::Append, self.job)?;
         let response = (self.epoch.0, response_id.to_owned());
         inner.appended.entry(self.job).or_default().push(response);
         self.stored.begun = true;
@@ -100,10 +130,13 @@ impl ResultWriter for Writer {
     }
 
     async fn sync(&mut self) -> Result<(), StoreError> {
-        Ok(())
+        let inner = self.store.inner.lock().unwrap();
+        inner.room_for(Step::Sync, self.job)
     }
 
     async fn seal(&mut self) -> Result<ResultManifest, StoreError> {
+        let inner = self.store.inner.lock().unwrap();
+        inner.room_for(Step::Seal, self.job)?;
         Ok(ResultManifest::default())
     }
 }

@@ -135,6 +135,7 @@ impl AdminService {
             epoch,
             to_node,
             unreachable: self.terms.unreachable(),
+            not_stored: 0,
         };
         match self.propose(call, command::Kind::MoveSession(give)).await? {
             Ok(applied::Result::Session(record)) => Ok(Ok(record)),

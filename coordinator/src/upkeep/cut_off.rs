@@ -84,7 +84,7 @@ async fn give_away(registry: &RaftRegistry, endpoint: &str, able: &[u64]) {
             session_id: id.to_string(),
             epoch: view.session.epoch,
             to_node: *to,
-            unreachable: Vec::new(),
+            ..MoveSession::default()
         });
         match registry.propose(command).await {
             Proposed::Applied(_) => {}

@@ -331,7 +331,7 @@ async fn move_session(world: &Arc<World>, dice: &Dice, id: &str) {
         session_id: id.to_owned(),
         epoch,
         to_node,
-        unreachable: Vec::new(),
+        ..MoveSession::default()
     });
     operate(world, kind).await;
 }

@@ -9,6 +9,7 @@
 mod all;
 mod bytes;
 mod clients;
+mod full;
 mod intents;
 mod kills;
 mod many;

@@ -160,7 +160,8 @@ impl Machine {
             Failure::PositionLost => stop_in_spark(self.stopped().unwrap_or_else(|| {
                 lost("Spark no longer has the part of the result that is missing here")
             })),
-            Failure::Store(cause) => stop_in_spark(lost(&cause)),
+            Failure::NotStored(cause) => Action::Leave { cause },
+            Failure::Damaged(cause) => stop_in_spark(lost(&cause)),
             Failure::Refused => {
                 if first_send {
                     self.sent = false;

@@ -106,8 +106,10 @@ pub enum Failure {
     Refused,
     /// Reset, timed out, silent, or not understood.
     Unreachable(String),
-    /// The result cannot be stored here.
-    Store(String),
+    /// This node's disk refuses the result.
+    NotStored(String),
+    /// What is stored here of the result cannot be gone on with.
+    Damaged(String),
 }
 
 /// What happened.
@@ -187,6 +189,12 @@ pub enum Action {
         reason: String,
         /// The operation surely never reached that Spark session.
         never_sent: bool,
+    },
+    /// This node cannot store the result: leave the operation as it is to a node that perhaps can.
+    /// Where there is none the result is lost.
+    Leave {
+        /// Why it cannot.
+        cause: String,
     },
     /// The session is not this node's any more: leave everything as it is.
     Stop,

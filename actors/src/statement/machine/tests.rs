@@ -370,6 +370,27 @@ fn a_lost_position_of_a_cancelled_statement_ends_it_cancelled() {
     assert_eq!(action, stop_in_spark(End::Cancelled));
 }
 
+/// Spark still has what is missing, and another node may have room for it.
+#[test]
+fn what_cannot_be_stored_here_is_left_as_it_is_in_spark_and_what_is_damaged_is_not() {
+    for cancel in [false, true] {
+        let mut machine = machine(RECOVERED);
+        machine.set_intents(Intents {
+            cancel,
+            timeout: false,
+        });
+        machine.on(Event::Begin, at(0));
+        machine.on(Event::Attached, at(1));
+        let cause = "No space left on device".to_owned();
+        let full = Failure::NotStored(cause.clone());
+        let action = machine.clone().on(Event::Failed(full), at(2));
+        assert_eq!(action, Action::Leave { cause });
+        let damaged = Failure::Damaged("a gap".to_owned());
+        let action = machine.on(Event::Failed(damaged), at(2));
+        assert_eq!(action, stop_in_spark(lost("a gap")));
+    }
+}
+
 #[test]
 fn a_session_changed_in_answer_to_the_first_send_means_never_sent() {
     let lost = Failure::SessionLost("SESSION_CHANGED".into());
@@ -429,7 +450,10 @@ fn possible(action: &Action, choice: usize) -> Event {
             _ => Event::Owner(true),
         },
         Action::Wait { .. } => Event::Waited,
-        Action::Finish { .. } | Action::SessionLost { .. } | Action::Stop => Event::Waited,
+        Action::Finish { .. }
+        | Action::SessionLost { .. }
+        | Action::Leave { .. }
+        | Action::Stop => Event::Waited,
     }
 }
 

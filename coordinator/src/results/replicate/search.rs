@@ -18,7 +18,7 @@ use libra_proto::registry::ResultManifest;
 use libra_proto::types::{Epoch, JobId, NodeId};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::ReceiveError;
+use super::{CopyError, ReceiveError};
 use crate::peer::{PeerError, Peers};
 use crate::results::store::format::HEADER_LEN;
 use crate::results::store::{ResultStore, names, scan};
@@ -105,6 +105,11 @@ impl ResultStore {
                     tracing::info!(job_id = %job, epoch = epoch.0, from = ?found.node, bytes = found.file.length,
                         "going on with a copy of the result");
                     return Ok(Earlier::Here);
+                }
+                // Where there is room for it the result goes on; here it would begin anew.
+                Err(CopyError::Io(error)) if error.kind() != io::ErrorKind::ResourceBusy => {
+                    let cause = error.to_string();
+                    return Err(StoreError::Io { job, cause });
                 }
                 Err(error) => {
                     tracing::warn!(job_id = %job, ?found, %error, "copy of the result not taken");

@@ -441,6 +441,21 @@ async fn a_copy_that_is_found_and_cannot_be_had_is_perhaps_all_there_is() {
     assert_eq!((stored.begun, stored.perhaps_begun), (false, true));
 }
 
+/// To begin anew would ask Spark for what it may not have any more, and another node may have room.
+#[tokio::test]
+async fn a_copy_that_this_disk_has_no_room_for_is_not_done_without() {
+    let (_, nodes) = nodes(2, UNLIMITED).await;
+    let mut writer = open(&nodes[1], ONE, &on(&[2], true)).await;
+    append(&mut *writer, &responses(1, LONG)[..2]).await;
+    writer.sync().await.unwrap();
+    drop(writer);
+    let part = names::part(&names::path(nodes[0].store.dir(), JOB, TWO));
+    std::os::unix::fs::symlink("/dev/full", part).unwrap();
+    let store = &nodes[0].store;
+    let refused = store.copying_writer(JOB, TWO, &on(&[1, 2], false)).await;
+    assert!(matches!(refused.err(), Some(StoreError::Io { .. })));
+}
+
 #[tokio::test]
 async fn one_more_node_becomes_a_holder() {
     let (_, nodes) = nodes(3, UNLIMITED).await;

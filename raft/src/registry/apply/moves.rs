@@ -70,6 +70,7 @@ impl Step<'_> {
         };
         if to != owner {
             self.give(id, to);
+            self.note_not_stored(JobId(command.not_stored), id, owner);
         }
         self.session(id).cloned().map(applied::Result::Session)
     }
@@ -115,6 +116,15 @@ impl Step<'_> {
         }));
         for job in running {
             self.move_copies(job, id, from, to);
+        }
+    }
+
+    /// That node could not store the result of a statement that runs in the session.
+    fn note_not_stored(&mut self, job: JobId, session: &str, node: u64) {
+        if self.running_jobs(session).contains(&job) {
+            self.registry
+                .update_statement(job, |statement| statement.not_stored_on.push(node));
+            self.note_statement(job, session);
         }
     }
 

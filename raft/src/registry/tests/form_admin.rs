@@ -58,6 +58,7 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 epoch: 2,
                 to_node: 3,
                 unreachable: unreachable(),
+                not_stored: 0,
             }),
         ),
         (

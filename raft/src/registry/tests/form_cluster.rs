@@ -62,6 +62,13 @@ fn kinds() -> Vec<(&'static str, Kind)> {
         file_hash: u64::MAX,
         holders: full_manifest().holders,
     };
+    let not_stored = MoveSession {
+        session_id: "a".to_owned(),
+        epoch: 2,
+        to_node: 3,
+        not_stored: 300,
+        ..MoveSession::default()
+    };
     vec![
         ("register-node-with-state", Kind::RegisterNode(register)),
         (
@@ -73,6 +80,7 @@ fn kinds() -> Vec<(&'static str, Kind)> {
         ("remove-node", remove(2)),
         ("raise-feature-level", raise(2)),
         ("move-session", move_to("a", 2, 3)),
+        ("move-session-not-stored", Kind::MoveSession(not_stored)),
         ("put-replicas", put_replicas(1, 2, &[3, 300])),
         ("put-holders", Kind::PutHolders(holders)),
         ("submit-of-a-trace", Kind::Submit(traced_submit())),
@@ -111,6 +119,10 @@ pub(super) fn entities() -> Vec<(&'static str, Entity)> {
         tracestate: "vendor=1".to_owned(),
         ..full_statement()
     };
+    let not_stored = StatementRecord {
+        not_stored_on: vec![3, 300],
+        ..full_statement()
+    };
     let request = RequestRecord {
         request_id: (1..=16).collect(),
         index: 1,
@@ -124,6 +136,10 @@ pub(super) fn entities() -> Vec<(&'static str, Entity)> {
         (
             "snapshot-statement-with-replicas",
             Entity::Statement(statement),
+        ),
+        (
+            "snapshot-statement-not-stored",
+            Entity::Statement(not_stored),
         ),
         ("snapshot-request", Entity::Request(request)),
         (

@@ -180,6 +180,7 @@ fn a_session_goes_to_no_node_that_does_not_reach_its_spark() {
             epoch,
             to_node,
             unreachable: cut_off.iter().map(pair).collect(),
+            ..MoveSession::default()
         })
     };
     let refusal = bench.refused(give("a", 1, 2, &[2]));

@@ -50,7 +50,7 @@ pub(super) fn move_to(session: &str, epoch: u64, to_node: u64) -> Kind {
         session_id: session.to_owned(),
         epoch,
         to_node,
-        unreachable: Vec::new(),
+        ..MoveSession::default()
     })
 }
 

@@ -204,3 +204,44 @@ fn results_on_too_few_nodes_are_found_in_turn() {
     let left = vec![(1, vec![2]), (4, vec![1]), (5, vec![2])];
     assert_eq!(look(&bench, 0, 100, 100), (left, None));
 }
+
+/// An owner that could not store a result is known to those that come after it.
+#[test]
+fn who_could_not_store_a_result_is_noted_with_the_move() {
+    let mut bench = bench();
+    bench.run("op-2");
+    let give = |epoch, to_node, job| {
+        Kind::MoveSession(MoveSession {
+            session_id: "a".to_owned(),
+            epoch,
+            to_node,
+            not_stored: job,
+            ..MoveSession::default()
+        })
+    };
+    let noted = |bench: &Bench, job| bench.statement(job).not_stored_on.clone();
+    bench.done(give(1, 2, 1));
+    assert_eq!((noted(&bench, 1), noted(&bench, 2)), (vec![1], vec![]));
+    assert!(
+        bench
+            .changes
+            .contains(&Change::Statement(JobId(1), sid("a")))
+    );
+    // Of an older epoch, to nowhere, or to where it is: nothing was given away.
+    assert_eq!(bench.code(give(1, 3, 1)), RejectionCode::StaleEpoch);
+    bench.done(down(3, "boot-3"));
+    assert_eq!(bench.code(give(2, 3, 1)), RejectionCode::NoNode);
+    bench.done(give(2, 2, 1));
+    assert_eq!(noted(&bench, 1), [1]);
+    bench.done(give(2, 1, 1));
+    bench.done(give(3, 2, 1));
+    assert_eq!(noted(&bench, 1), [1, 2, 1], "in order, and again");
+    // What does not run there, or is not known, is nobody's word.
+    bench.done(Kind::Finish(finish(2, 4, StatementState::Succeeded)));
+    bench.done(give(4, 1, 2));
+    bench.done(give(5, 2, 99));
+    assert_eq!(
+        (noted(&bench, 1), noted(&bench, 2)),
+        (vec![1, 2, 1], vec![])
+    );
+}

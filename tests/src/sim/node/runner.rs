@@ -192,7 +192,8 @@ impl Runner {
                 Action::SessionLost { reason, never_sent } => {
                     return Outcome::SessionLost { reason, never_sent };
                 }
-                Action::Stop => return Outcome::NotOurs,
+                // No disk refuses a result here.
+                Action::Leave { .. } | Action::Stop => return Outcome::NotOurs,
                 Action::Execute
                 | Action::Reattach
                 | Action::Read
@@ -230,6 +231,7 @@ impl Runner {
             | Action::Wait { .. }
             | Action::Finish { .. }
             | Action::SessionLost { .. }
+            | Action::Leave { .. }
             | Action::Stop => false,
         };
         if speaks && self.fence.pass().await == Owner::Another {
@@ -278,9 +280,11 @@ impl Runner {
                 let _ = Runtime::within(Duration::from_millis(ms), Box::pin(wait)).await;
                 Event::Waited
             }
-            Action::Read | Action::Finish { .. } | Action::SessionLost { .. } | Action::Stop => {
-                Event::Waited
-            }
+            Action::Read
+            | Action::Finish { .. }
+            | Action::SessionLost { .. }
+            | Action::Leave { .. }
+            | Action::Stop => Event::Waited,
         }
     }
 
