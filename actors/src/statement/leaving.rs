@@ -25,15 +25,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl Runner {
-    /// Leaves the statement to another node; where there is none that can be tried, stops it in Spark
-    /// and ends it: its result is lost.
-    pub(super) async fn leave(&self, cause: String, needs_cleanup: bool) -> Outcome {
+    /// Leaves the statement to another node; where there is none that can be tried, ends it and has
+    /// it stopped in Spark: its result is lost.
+    pub(super) async fn leave(&self, cause: String) -> Outcome {
         if let Some(outcome) = self.give_away(&cause).await {
             return outcome;
         }
-        self.interrupt().await;
         let end = End::Failed(ErrorClass::ResultLost.error(cause));
-        self.finish(end, None, needs_cleanup).await
+        self.finish(end, None, true).await
     }
 
     /// Gives the session to a node that perhaps can store the result, however often that has to be

@@ -135,16 +135,15 @@ impl Runner {
             Ok(writer) => Ok(writer),
             Err(StoreError::Superseded { .. }) => return None,
             Err(error @ StoreError::Io { .. }) => {
-                return Some(self.leave(error.to_string(), sent.is_some()).await);
+                return Some(self.leave(error.to_string()).await);
             }
             Err(error @ StoreError::Damaged { .. }) => Err(error.to_string()),
         };
         Some(match opened {
             Ok(mut writer) => self.drive(writer.as_mut(), sent).await,
             Err(cause) => {
-                self.interrupt().await;
                 let end = End::Failed(ErrorClass::ResultLost.error(cause));
-                self.finish(end, None, sent.is_some()).await
+                self.finish(end, None, true).await
             }
         })
     }
@@ -186,20 +185,14 @@ impl Runner {
             machine.set_intents(*self.intents.borrow_and_update());
             let action = machine.on(event, self.now(begun));
             event = match action {
-                Action::Finish {
-                    end,
-                    needs_cleanup,
-                    interrupt,
-                } => {
-                    if interrupt || writer.stored().truncated {
-                        self.interrupt().await;
-                    }
-                    return self.finish(end, Some(writer), needs_cleanup).await;
+                Action::Finish { end, needs_cleanup } => {
+                    let goes_on = needs_cleanup || writer.stored().truncated;
+                    return self.finish(end, Some(writer), goes_on).await;
                 }
                 Action::SessionLost { reason, never_sent } => {
                     return Outcome::SessionLost { reason, never_sent };
                 }
-                Action::Leave { cause } => return self.leave(cause, false).await,
+                Action::Leave { cause } => return self.leave(cause).await,
                 Action::Stop => return Outcome::NotOurs,
                 other => self.perform(other, writer, &mut machine, begun).await,
             };

@@ -184,7 +184,7 @@ impl Run {
         self.referee.look().await?;
         let up = |nodes: &[crate::harness::NodeView]| nodes.iter().all(|n| n.state == "up");
         self.rig.cluster.until_all_see("all nodes up", up).await?;
-        if self.fault == Fault::DiskLoss {
+        if matches!(self.fault, Fault::DiskLoss | Fault::Membership) {
             self.copied_anew().await?;
         }
         passed(SETTLES).await;
@@ -259,8 +259,8 @@ impl Run {
         Ok(seen)
     }
 
-    /// Waits until every result has all its copies again: a disk that is lost before that may be
-    /// the last that has one.
+    /// Waits until every result has all its copies again: a disk that goes before that may be the
+    /// last that has one.
     async fn copied_anew(&self) -> Result<()> {
         let deadline = Instant::now() + COPIED_WITHIN;
         let mut whole_since = Instant::now();

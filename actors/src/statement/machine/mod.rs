@@ -213,7 +213,6 @@ impl Machine {
         Action::Finish {
             end,
             needs_cleanup: true,
-            interrupt: false,
         }
     }
 
@@ -292,15 +291,13 @@ fn finish(end: End) -> Action {
     Action::Finish {
         end,
         needs_cleanup: false,
-        interrupt: false,
     }
 }
 
 fn stop_in_spark(end: End) -> Action {
     Action::Finish {
         end,
-        needs_cleanup: false,
-        interrupt: true,
+        needs_cleanup: true,
     }
 }
 

@@ -174,14 +174,13 @@ pub enum Action {
         /// The connection to Spark is lost: show it.
         reconnecting: bool,
     },
-    /// Commit the end; stop the operation in Spark first if `interrupt`.
+    /// Commit the end. Only then is the operation stopped: whoever goes on after a crash in between
+    /// would find it cancelled, and not know what for.
     Finish {
         /// The end.
         end: End,
-        /// Spark may still be running it and could not be told to stop.
+        /// Spark may be running it still: to be stopped and released.
         needs_cleanup: bool,
-        /// It may be running and must not go on.
-        interrupt: bool,
     },
     /// The Spark session is gone: the session actor decides for all its statements.
     SessionLost {

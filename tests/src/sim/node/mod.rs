@@ -238,10 +238,13 @@ impl Node {
     /// What the registry's clock would say now, as production's `RegistryClock`.
     fn registry_now_ms(&self) -> u64 {
         let clock_ms = self.member().map_or(0, |m| m.view(|r| r.clock_ms()));
-        let at = self.reading();
+        let uptime_ms = self.uptime_ms();
         let mut state = self.state();
-        let estimate = state.estimate.get_or_insert(Estimate { clock_ms, at });
-        estimate.now_ms(clock_ms, at)
+        let estimate = state.estimate.get_or_insert(Estimate {
+            clock_ms,
+            uptime_ms,
+        });
+        estimate.now_ms(clock_ms, uptime_ms)
     }
 
     /// Whether it has joined.

@@ -137,7 +137,6 @@ impl Runner {
         };
         match opened {
             Ok(writer) if sent.is_some() && writer.progress.begun => {
-                self.interrupt().await;
                 let cause = "its file holds responses although it was never sent";
                 let end = End::Failed(ErrorClass::ResultLost.error(cause));
                 Some(self.finish(end, None, true).await)
@@ -179,14 +178,7 @@ impl Runner {
             machine.set_intents(self.wishes.get());
             let action = machine.on(event, self.now(begun));
             event = match action {
-                Action::Finish {
-                    end,
-                    needs_cleanup,
-                    interrupt,
-                } => {
-                    if interrupt {
-                        self.interrupt().await;
-                    }
+                Action::Finish { end, needs_cleanup } => {
                     return self.finish(end, Some(writer), needs_cleanup).await;
                 }
                 Action::SessionLost { reason, never_sent } => {
