@@ -190,3 +190,19 @@ async fn a_result_goes_to_no_node_for_the_second_time() {
     assert_eq!(class(&setting), "LIBRA_RESULT_LOST");
     assert_eq!(moves(&setting).len(), 1);
 }
+
+/// Whoever goes on after a crash in between would find it cancelled, and not know what for.
+#[tokio::test]
+async fn a_statement_is_not_stopped_in_spark_before_its_end_is_committed() {
+    let setting = among(&[]).await;
+    setting.store.fill(Some(Step::Append));
+    let _node = setting.start(None).await;
+    setting.registry.run(1);
+    until("it is attached", || setting.spark.is_attached(1)).await;
+    setting.registry.set_leaderless(true);
+    setting.spark.batch(1, "r1");
+    until("its end is proposed", || ends(&setting).len() > 1).await;
+    assert!(ends(&setting).iter().all(|end| end.needs_cleanup));
+    let calls = setting.spark.calls();
+    assert!(!calls.iter().any(meddles), "{calls:?}");
+}

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::future::join_all;
 use libra_actors::ports::{Proposed, RegistryPort};
 use libra_proto::peer::FileId;
 use libra_proto::registry::{Holder, PutHolders, ResultManifest, command};
@@ -26,6 +27,8 @@ const EVERY: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_millis(250);
 /// How many copies one round tries to make at most.
 const BATCH: usize = 64;
+/// How many of them at a time: each waits for disks and for the log.
+const AT_ONCE: usize = 4;
 /// How many statements are looked at without a break: the registry waits meanwhile.
 const LOOKED_AT: usize = 4096;
 /// For one copy, and a second more for so many bytes.
@@ -39,12 +42,12 @@ pub(crate) async fn run(registry: RaftRegistry, peers: Peers, metrics: ResultMet
     loop {
         turns.begin();
         let leads = || leadership.borrow().is_some();
-        let round = round(&registry, &peers, &mut turns, leads).await;
+        let short = |left| {
+            let left = i64::try_from(left).unwrap_or(i64::MAX);
+            metrics.under_replicated.set(left);
+        };
+        let round = round(&registry, &peers, &mut turns, leads, short).await;
         let pause = round.pause();
-        let left = round.found.saturating_sub(round.copied);
-        metrics
-            .under_replicated
-            .set(i64::try_from(left).unwrap_or(i64::MAX));
         metrics.repaired.made.inc_by(round.copied as u64);
         metrics.repaired.failed.inc_by(round.failed as u64);
         if round.copied > 0 {
@@ -69,6 +72,11 @@ struct Round {
 }
 
 impl Round {
+    /// Of those that were found.
+    fn left(&self) -> usize {
+        self.found.saturating_sub(self.copied)
+    }
+
     fn pause(&self) -> Duration {
         if self.copied == BATCH { SOON } else { EVERY }
     }
@@ -80,33 +88,50 @@ async fn round(
     peers: &Peers,
     turns: &mut Turns,
     leads: impl Fn() -> bool,
+    short: impl Fn(usize),
 ) -> Round {
     let mut round = Round::default();
     loop {
+        if !leads() {
+            short(0);
+            return round;
+        }
         let left = BATCH.saturating_sub(round.copied + round.failed);
-        if left == 0 || !leads() {
+        if left == 0 {
             return round;
         }
         let looked = registry.under_copied(turns.from, LOOKED_AT, left);
         round.found += looked.found.len();
-        for found in &looked.found {
+        short(round.left());
+        for found in looked.found.chunks(AT_ONCE) {
             if !leads() {
                 return round;
             }
-            let Some(target) = turns.target(found) else {
-                continue;
-            };
-            match copy(registry, peers, found, target).await {
-                Ok(()) => {
-                    round.copied += 1;
-                    turns.copied(target);
-                }
-                Err(error) => {
-                    round.failed += 1;
-                    turns.failed(target);
-                    round.last_error = Some((found.job, error));
+            let targets = found.iter().map(|found| (found, turns.target(found)));
+            let copies = targets.filter_map(|(found, target)| {
+                let target = target?;
+                Some(async move {
+                    (
+                        found.job,
+                        target,
+                        copy(registry, peers, found, target).await,
+                    )
+                })
+            });
+            for (job, target, copied) in join_all(copies).await {
+                match copied {
+                    Ok(()) => {
+                        round.copied += 1;
+                        turns.copied(target);
+                    }
+                    Err(error) => {
+                        round.failed += 1;
+                        turns.failed(target);
+                        round.last_error = Some((job, error));
+                    }
                 }
             }
+            short(round.left());
         }
         if !turns.go_on(looked.next) {
             return round;
