@@ -132,7 +132,5 @@ async fn simulate(world: &Arc<World>) {
         }
     }
     world.stop();
-    // Whoever still has a fault in hand comes to its end first.
-    Runtime::pause(Duration::from_millis(700)).await;
     verdict::judge(world).await;
 }

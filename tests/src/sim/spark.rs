@@ -6,15 +6,18 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use libra_actors::spark::seal::{self, Poisoned};
 use libra_actors::statement::machine::{Failure, KnownStatus};
 use libra_proto::registry::{Incarnation, StatementError};
 use libra_raft::simulation::Runtime;
+use prost::Message as _;
 
 use super::net::{Net, SPARK};
 use crate::stub::engine::{
     Attached, Caller, Engine, Execute, Interrupt, Kind, OperationState, Outgoing, Release,
     RpcError, Settings, Step, StreamId, compile,
 };
+use crate::stub::rows::Table;
 
 /// The endpoint's name.
 pub const ENDPOINT: &str = "sc://spark:15002";
@@ -59,6 +62,8 @@ struct State {
 #[derive(Debug)]
 pub struct Reading {
     stream: StreamId,
+    /// It is the poison that answers, and not the statement.
+    sealed: bool,
     ready: Vec<Outgoing>,
     unheard_since: Option<Duration>,
 }
@@ -161,15 +166,6 @@ impl Session {
     }
 }
 
-/// What came of poisoning an operation's id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Poisoned {
-    /// It never runs.
-    Sealed,
-    /// The statement itself has arrived.
-    Arrived,
-}
-
 /// What a stream has to say.
 #[derive(Debug)]
 pub enum Heard {
@@ -246,7 +242,11 @@ impl Spark {
                 // Taken only once it is here: whoever waits may leave and come again.
                 if net.travel(SPARK, node).await {
                     reading.unheard_since = None;
-                    return Heard::Response(reading.ready.remove(0));
+                    let response = reading.ready.remove(0);
+                    if reading.sealed && response.kind == Kind::Schema {
+                        return Heard::Failed(sealed());
+                    }
+                    return Heard::Response(response);
                 }
                 // Lost, with all that follows it in this stream.
                 reading.ready.clear();
@@ -348,7 +348,7 @@ impl Spark {
         session: &Session,
         operation: &str,
     ) -> Result<Poisoned, Broken> {
-        let poison = format!("SELECT 0 AS `poison {operation}`");
+        let poison = seal::poison(operation);
         match self.execute(net, session, operation, &poison).await {
             Ok(mut reading) => loop {
                 match self.next(net, session.node, &mut reading).await {
@@ -392,8 +392,19 @@ fn is_abandoned(broken: &Broken) -> bool {
     matches!(broken, Broken::Said { class, .. } if class == "INVALID_HANDLE.OPERATION_ABANDONED")
 }
 
+/// As production's stream says it.
+fn sealed() -> Broken {
+    Broken::Said {
+        class: "INVALID_HANDLE.OPERATION_ABANDONED".to_owned(),
+        message: "it was sealed and never ran".to_owned(),
+    }
+}
+
 fn reading(attached: &Attached) -> Reading {
+    let schema = attached.script.result().map(Table::spark_schema);
+    let schema = schema.map(|schema| schema.encode_to_vec());
     Reading {
+        sealed: seal::is_sealed(&attached.operation_id, &schema.unwrap_or_default()),
         stream: attached.stream,
         ready: Vec::new(),
         unheard_since: None,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::{Either, select};
+use libra_actors::spark::Poisoned;
 use libra_actors::statement::machine::{
     Action, End, Event, Facts, Failure, Intents, Limits, Machine, Now,
 };
@@ -17,7 +18,7 @@ use super::lease::{Fence, Owner};
 use super::registry::Proposed;
 use super::results::{Superseded, Writer};
 use crate::sim::disk::Part;
-use crate::sim::spark::{Broken, Heard, Poisoned, Reading, Session, batch, failure_of};
+use crate::sim::spark::{Broken, Heard, Reading, Session, batch, failure_of};
 use crate::sim::trace::note;
 use crate::stub::engine::{Kind, Outgoing};
 
