@@ -166,7 +166,9 @@ impl Truth {
         }
     }
 
-    /// A node speaks to Spark for a session, as its owner in that epoch.
+    /// A node acts for a session as its owner in that epoch: it speaks to Spark, or proposes. Once the
+    /// group has counted its lease as over it must not, however far behind it is itself. (That an
+    /// operation is released whose end is applied does no harm, whenever that is.)
     pub fn acts(&self, node: u64, session: &str, epoch: u64, fence_is_open: bool) {
         let mut state = self.lock();
         let newest = state.fenced.get(session).copied().unwrap_or(0);

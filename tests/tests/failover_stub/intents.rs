@@ -82,8 +82,15 @@ async fn the_next_owner_does_not_take_a_poison_for_the_statement() -> Result<()>
     stub.clear_faults().await?;
     let ended = living.ended(&statement.job_id, SOON).await?;
     assert_eq!(ended.state, State::Cancelled, "{:?}", ended.error);
-    let codes: Vec<String> = executions().await?.into_iter().map(|run| run.code).collect();
-    ensure!(codes.len() == 1 && codes[0].contains("libra-seal-"), "{codes:?}");
+    let codes: Vec<String> = executions()
+        .await?
+        .into_iter()
+        .map(|run| run.code)
+        .collect();
+    ensure!(
+        codes.len() == 1 && codes[0].contains("libra-seal-"),
+        "{codes:?}"
+    );
     Ok(())
 }
 

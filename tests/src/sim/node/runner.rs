@@ -254,6 +254,7 @@ impl Runner {
                 self.read(reattached, writer, machine, begun).await
             }
             Action::AskStatus => {
+                self.acts("status");
                 let asked = world.spark.status(&world.net, &self.session, &operation);
                 match asked.await {
                     Ok(status) => Event::Status(status),
@@ -409,6 +410,7 @@ impl Runner {
         if self.fence.pass().await == Owner::Another {
             return;
         }
+        self.acts("interrupt");
         let world = self.node.world();
         let operation = &self.statement.operation_id;
         let call = world.spark.interrupt(&world.net, &self.session, operation);

@@ -25,7 +25,7 @@ use super::Node;
 use super::lease::Fence;
 use super::registry::Proposed;
 use super::runner::{Outcome, Wishes};
-use crate::sim::spark::{Broken, Session};
+use crate::sim::spark::Broken;
 use crate::sim::trace::note;
 
 /// How often Spark is shown that the session is wanted.

@@ -178,19 +178,28 @@ impl Actor {
     }
 
     /// A task of this actor that reports with one message; it waits, and only then passes the fence.
-    pub(super) fn spawn(&self, delay: Duration, work: impl Future<Output = Message> + Send + 'static) {
+    pub(super) fn spawn(
+        &self,
+        delay: Duration,
+        work: impl Future<Output = Message> + Send + 'static,
+    ) {
         let (messages, fence, stop) = (
             self.messages.clone(),
             self.fence.clone(),
             Arc::clone(&self.stop),
         );
+        let (node, session, epoch) = (self.node.clone(), self.id.to_string(), self.epoch);
         Runtime::go(async move {
             let task = async {
                 if !delay.is_zero() {
                     Runtime::pause(delay).await;
                 }
                 match fence.pass().await {
-                    Owner::This => work.await,
+                    Owner::This => {
+                        let truth = &node.world().truth;
+                        truth.acts(node.id(), &session, epoch, fence.is_open());
+                        work.await
+                    }
                     Owner::Another => Message::NotOurs,
                 }
             };

@@ -1,0 +1,61 @@
+//! A node that owns something is cut off from all others, not from Spark, while its wall clock goes
+//! back: only a lease by the monotonic clock is over before the others take what it owned.
+//!
+//! It has dice of its own, and comes in some seeds only: what other faults do does not change by it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use libra_raft::registry::Registry;
+use libra_raft::simulation::Runtime;
+
+use super::dice::Dice;
+use super::trace::note;
+use super::world::World;
+
+/// In so many seeds of a hundred.
+const PERCENT: u64 = 25;
+
+/// Strands a node once, if the seed has it.
+pub async fn strand(world: Arc<World>) {
+    let dice = Dice::new(world.seed, 4);
+    if !dice.chance(PERCENT) {
+        return;
+    }
+    Runtime::pause(dice.millis(0..4_000)).await;
+    let Some(id) = dice.pick(&owners(&world)) else {
+        return;
+    };
+    let back = dice.within(5_000..600_000) as i64;
+    note!(
+        world,
+        "FAULT n{id} is cut off from all nodes, its wall clock goes back by {back} ms"
+    );
+    world.tally.count("nodes stranded");
+    for other in world.machine_ids() {
+        if other != id {
+            world.net.cut(id, other);
+        }
+    }
+    if let Some(machine) = world.machines().get(&id) {
+        machine.wrong_ms.fetch_sub(back, Ordering::Relaxed);
+    }
+    Runtime::pause(dice.millis(2_500..5_000)).await;
+    note!(world, "the network heals");
+    world.net.heal();
+}
+
+/// The nodes that own a session, as the first that runs knows it.
+fn owners(world: &World) -> Vec<u64> {
+    let nodes = world.nodes();
+    let owners = |registry: &Registry| -> Vec<u64> {
+        let sessions = registry.sessions_after(None);
+        sessions.map(|session| session.owner_node).collect()
+    };
+    let mut owners: Vec<u64> = nodes
+        .iter()
+        .find_map(|node| node.view(owners))
+        .unwrap_or_default();
+    owners.retain(|id| nodes.iter().any(|node| node.id() == *id));
+    owners
+}
