@@ -143,7 +143,11 @@ impl Node {
         };
         reign.clocks.admit(&members, Runtime::now());
         match reign.clocks.renewed(renewal, received) {
-            Ok(()) => Renewed::Yes,
+            Ok(()) => {
+                let truth = &self.world().truth;
+                truth.renewed(self.id(), reign.term, received);
+                Renewed::Yes
+            }
             Err(Refusal::NotLeading) => Renewed::Unanswered,
             Err(Refusal::NotRegistered | Refusal::Over) => Renewed::Refused,
         }
