@@ -56,8 +56,6 @@ struct State {
     /// The hash of the registry at each index, by whoever came there first.
     hashes: BTreeMap<u64, (u64, u64)>,
     head: u64,
-    /// When each term had certainly begun: an entry of it was committed.
-    terms: BTreeMap<u64, Duration>,
     newest: Before,
     owners: BTreeMap<(String, u64), u64>,
     /// Sessions that were moved because a lease was over, with the epoch they got.
@@ -103,7 +101,7 @@ impl Truth {
         world: &World,
         node: u64,
         registry: &Registry,
-        (index, term): (u64, u64),
+        (index, _term): (u64, u64),
         command: Option<&Command>,
     ) {
         let mut state = self.lock();
@@ -114,7 +112,6 @@ impl Truth {
             return;
         }
         state.head = index;
-        state.terms.entry(term).or_insert_with(Runtime::now);
         if let Some(command) = command {
             let now = Before::of(registry);
             let before = std::mem::replace(&mut state.newest, now);
@@ -154,17 +151,15 @@ impl Truth {
         }
     }
 
-    /// A leader has renewed a lease in its term, as it was asked to at `received`: it led then, for a
-    /// quorum has said so since.
-    pub fn renewed(&self, leader: u64, term: u64, received: Duration) {
-        let mut state = self.lock();
-        let newer = state.terms.range(term + 1..).next();
-        if let Some((newer, begun)) = newer.filter(|(_, begun)| **begun < received) {
+    /// A leader has renewed a lease in its term. When it was asked to, so many of its voters had gone on
+    /// to a newer term: with a majority of them gone no quorum can have told it since that it leads.
+    pub fn renewed(&self, leader: u64, term: u64, (gone_on, voters): (usize, usize)) {
+        if gone_on * 2 > voters {
             let text = format!(
-                "n{leader} renews a lease in term {term} that was asked for at {received:?}: term \
-                 {newer} had begun by {begun:?}"
+                "n{leader} renews a lease in term {term}, which {gone_on} of {voters} voters had left \
+                 before it was asked to"
             );
-            state.violate("I1", text);
+            self.violation("I1", text);
         }
     }
 
