@@ -20,34 +20,15 @@ use tonic::{Request, Status};
 
 use super::client::{Client, Rpc, user_context};
 use super::error::{SparkError, SparkErrorKind};
+use super::seal::{self, Poisoned};
 use super::stream::ResponseStream;
 use super::{details, stream};
 
 /// The request header that names a statement's pool to the scheduler plug-in in Spark's driver.
 pub const POOL_HEADER: &str = "libra-pool";
 
-/// What the column of a poison is called, before the operation's id. A user's statement cannot have
-/// such a column: its id is made only when it is accepted.
-const SEAL: &str = "libra-seal-";
 /// How long the details of an error may take to fetch.
 const DETAILS_LIMIT: Duration = Duration::from_secs(5);
-
-/// Whether a schema is that of the poison of this operation, and not of a statement.
-pub(super) fn is_sealed(operation_id: &str, schema: &[u8]) -> bool {
-    let seal = format!("{SEAL}{operation_id}");
-    schema
-        .windows(seal.len())
-        .any(|window| window == seal.as_bytes())
-}
-
-/// What became of a poisoned id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Poisoned {
-    /// The id is taken: the statement never ran under it and never will.
-    Sealed,
-    /// The statement itself has arrived before: it runs, or has ended unreleased.
-    Arrived,
-}
 
 /// One Spark session in one driver; cheap to clone.
 #[derive(Debug, Clone)]
@@ -160,7 +141,7 @@ impl SparkSession {
     /// # Cancel safety
     /// May be dropped and called again.
     pub async fn poison(&self, operation_id: &str) -> Result<Poisoned, SparkError> {
-        let poison = format!("SELECT 0 AS `{SEAL}{operation_id}`");
+        let poison = seal::poison(operation_id);
         match self.execute(operation_id, &poison, "").await {
             // The stream knows the seal when it sees it.
             Ok(mut stream) => loop {

@@ -14,7 +14,8 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, Streaming};
 
 use super::error::{SparkError, SparkErrorKind};
-use super::session::{SparkSession, is_sealed};
+use super::seal::is_sealed;
+use super::session::SparkSession;
 
 /// How often a silent stream is forgiven because Spark answers otherwise. With the default idle
 /// limit that is longer than the two minutes after which Spark ends every stream.

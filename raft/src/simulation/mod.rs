@@ -10,14 +10,16 @@
 //! **Invariant:** with equal seeds everything happens in the same order. Nothing here is in a build
 //! that users get (feature `simulation`).
 
+mod bell;
 mod carrier;
 mod member;
 mod runtime;
 mod witness;
 
+pub use bell::{Bell, Listener};
 pub use carrier::{Answer, Carried, Carrier, Message};
 pub use member::{Member, Setup, Status, Write};
-pub use runtime::{Bell, Life, Listener, Runtime};
+pub use runtime::{Life, Runtime};
 pub use witness::Witness;
 
 use crate::type_config::{Peer, Proposal};

@@ -9,7 +9,7 @@ use openraft::storage::RaftStateMachine;
 use openraft::{EntryPayload, OptionalSend};
 
 use super::SimTypes;
-use super::runtime::Bell;
+use super::bell::Bell;
 use crate::registry::Registry;
 use crate::store::snapshot_file::SnapshotFile;
 use crate::store::state_machine::{Shared, SnapshotBuilder, StateMachine};

@@ -67,11 +67,11 @@ fn main() -> Result<()> {
 }
 
 fn one(arguments: &Arguments, seed: u64) -> Result<()> {
+    let began = Instant::now();
     let outcome = run(seed, arguments.trace);
     println!("{outcome}");
-    let began = Instant::now();
     let mut report = Report::default();
-    report.add(&outcome);
+    report.add(&outcome, began.elapsed());
     println!("{}", report.text(began.elapsed()));
     if arguments.twice {
         compare(&outcome)?;
@@ -109,14 +109,16 @@ fn many(arguments: &Arguments) -> Result<()> {
                         return;
                     }
                     let watched = watch.begin(seed);
+                    let begun = Instant::now();
                     let outcome = run(seed, false);
+                    let took = begun.elapsed();
                     let mut differs = None;
                     if arguments.twice {
                         differs = compare(&outcome).err();
                     }
                     drop(watched);
                     let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
-                    report.add(&outcome);
+                    report.add(&outcome, took);
                     if let Some(differs) = &differs {
                         println!("{differs}");
                     }

@@ -76,12 +76,16 @@ const DRAWN: [Fault; 32] = [
     Fault::Move,
 ];
 
-/// Injects faults until `until`.
+/// Injects faults until `until`; the last may end later.
 pub async fn inject(world: Arc<World>, until: Duration) {
+    let _in_hand = world.fault_in_hand();
     let dice = Dice::new(world.seed, 3);
     // Leaving is for those who have joined.
-    while Runtime::now() < until {
+    loop {
         Runtime::pause(dice.millis(40..700)).await;
+        if Runtime::now() >= until {
+            return;
+        }
         let fault = dice.pick(&DRAWN).unwrap_or(Fault::Heal);
         let fault = match fault {
             Fault::Join if world.machine_ids().len() > 3 && dice.chance(60) => Fault::Leave,
@@ -289,10 +293,11 @@ fn later_heal(world: &Arc<World>, dice: &Dice) {
 }
 
 fn later_boot(world: &Arc<World>, id: u64, time: Duration) {
-    let world = Arc::clone(world);
+    let (world, in_hand) = (Arc::clone(world), world.fault_in_hand());
     Runtime::go(async move {
         Runtime::pause(time).await;
         world.boot(id, None);
+        drop(in_hand);
     });
 }
 

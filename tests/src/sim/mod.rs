@@ -19,6 +19,7 @@ pub mod net;
 pub mod node;
 pub mod report;
 pub mod spark;
+pub mod stranded;
 pub mod tally;
 pub mod trace;
 pub mod truth;
@@ -122,6 +123,7 @@ async fn simulate(world: &Arc<World>) {
         let world = Arc::clone(world);
         Runtime::go(async move {
             Runtime::pause(QUIET).await;
+            Runtime::go(stranded::strand(Arc::clone(&world)));
             faults::inject(world, until).await;
         });
     }
@@ -132,7 +134,5 @@ async fn simulate(world: &Arc<World>) {
         }
     }
     world.stop();
-    // Whoever still has a fault in hand comes to its end first.
-    Runtime::pause(Duration::from_millis(700)).await;
     verdict::judge(world).await;
 }

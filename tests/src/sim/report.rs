@@ -17,11 +17,14 @@ pub struct Report {
     virtual_time: Duration,
     tally: BTreeMap<&'static str, u64>,
     red: Vec<u64>,
+    /// The seed that took longest.
+    slowest: Option<(Duration, u64)>,
 }
 
 impl Report {
-    /// Adds a seed.
-    pub fn add(&mut self, outcome: &Outcome) {
+    /// Adds a seed, which took so long.
+    pub fn add(&mut self, outcome: &Outcome, took: Duration) {
+        self.slowest = self.slowest.max(Some((took, outcome.seed)));
         self.seeds += 1;
         self.events += outcome.events;
         self.commands += outcome.commands;
@@ -52,6 +55,11 @@ impl Report {
             self.commands,
             self.events,
         );
+        if let Some((took, seed)) = self.slowest {
+            let line =
+                format_args!("the slowest was {seed}, {:.1} s\n", took.as_secs_f64()).to_string();
+            text.push_str(&line);
+        }
         for (what, times) in &self.tally {
             let line = format_args!("{times:>10}  {what}\n").to_string();
             text.push_str(&line);

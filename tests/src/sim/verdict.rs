@@ -22,7 +22,7 @@ const CONVERGE: Duration = Duration::from_secs(25);
 const SERVE: Duration = Duration::from_secs(6);
 const LOOK: Duration = Duration::from_millis(50);
 /// Executions that are no statement's.
-const POISON: &str = "SELECT 0 AS `poison";
+const POISON: &str = "SELECT 0 AS `libra-seal-";
 
 /// What the result of a statement consists of.
 #[must_use]
@@ -68,13 +68,18 @@ fn group(world: &World) -> Option<(Node, Vec<Node>)> {
 
 /// Why the cluster is not yet as it should be; nothing when it is.
 fn unrest(world: &World) -> Option<String> {
+    if world.has_faults() {
+        return Some("a fault is still under way".to_owned());
+    }
     let Some((leader, voters)) = group(world) else {
         return Some("nobody leads, or a voter does not run".to_owned());
     };
     if let Some(node) = voters.iter().find(|node| !node.serves()) {
         return Some(format!("{node:?} does not serve"));
     }
-    let totals = leader.view(Registry::totals)?;
+    let Some(totals) = leader.view(Registry::totals) else {
+        return Some(format!("{leader:?} has no registry"));
+    };
     if totals.queued + totals.running + totals.cleanups > 0 {
         return Some(format!("there is work left: {totals:?}"));
     }
@@ -89,8 +94,12 @@ fn unrest(world: &World) -> Option<String> {
 
 /// Waits until the cluster agrees and is at rest. I9.
 async fn converge(world: &Arc<World>) -> bool {
-    let until = Runtime::now() + CONVERGE;
+    let mut until = Runtime::now() + CONVERGE;
     loop {
+        if world.has_faults() {
+            // An operator who waits for an answer gives up by himself.
+            until = Runtime::now() + CONVERGE;
+        }
         let Some(why) = unrest(world) else {
             note!(world, "all agree and nothing is left to do");
             return true;
@@ -118,16 +127,13 @@ async fn serve(world: &Arc<World>) {
         return;
     };
     let until = Runtime::now() + SERVE;
-    'nodes: for node in &voters {
+    for node in &voters {
         let session = SESSIONS[node.id() as usize % SESSIONS.len()];
         // Its Spark session may be gone, which is noticed by the first statement and said.
         for attempt in 0.. {
             let name = format!("last-{}-{attempt}", node.id());
             let Some(job) = accept(world, node, &Wanted::simple(session, &name), until).await
             else {
-                if has_left(world, node) {
-                    continue 'nodes;
-                }
                 let text = format!("{node:?} accepts nothing after all faults have ended");
                 return world.truth.violation("I9", text);
             };
@@ -138,7 +144,6 @@ async fn serve(world: &Arc<World>) {
                     show(world, &voters, job).await;
                     break;
                 }
-                _ if has_left(world, node) => continue 'nodes,
                 StatementState::Failed
                     if matches!(class, Some("LIBRA_SESSION_RESET" | "LIBRA_OUTCOME_UNKNOWN"))
                         && attempt < 2 => {}
@@ -155,18 +160,13 @@ async fn serve(world: &Arc<World>) {
     }
 }
 
-/// Whether it was taken out of the group: a removal that began under faults may end after them.
-fn has_left(world: &World, node: &Node) -> bool {
-    !world.machine_ids().contains(&node.id())
-}
-
 /// Submits until it is accepted; its id.
 async fn accept(world: &Arc<World>, node: &Node, wanted: &Wanted, until: Duration) -> Option<u64> {
     loop {
         if submit_at(world, node.id(), wanted).await == Some(true) {
             return world.truth.job_of(wanted.key());
         }
-        if has_left(world, node) || Runtime::now() >= until {
+        if Runtime::now() >= until {
             return None;
         }
         Runtime::pause(LOOK).await;
@@ -193,7 +193,7 @@ async fn ended(node: &Node, job: u64, until: Duration) -> StatementRecord {
 async fn show(world: &Arc<World>, voters: &[Node], job: u64) {
     for node in voters {
         let state = read_at(world, node.id(), job).await;
-        if state != Some(StatementState::Succeeded) && !has_left(world, node) {
+        if state != Some(StatementState::Succeeded) {
             let text = format!("{node:?} shows job-{job} as {state:?}, which has succeeded");
             world.truth.violation("I9", text);
         }

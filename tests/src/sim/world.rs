@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -56,6 +56,17 @@ pub struct World {
     pub tally: Tally,
     machines: Mutex<BTreeMap<u64, Machine>>,
     stopping: AtomicBool,
+    faults_in_hand: AtomicU64,
+}
+
+/// A fault that is under way, until it is dropped.
+#[derive(Debug)]
+pub struct InHand(Arc<World>);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.faults_in_hand.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl World {
@@ -72,6 +83,7 @@ impl World {
             tally: Tally::default(),
             machines: Mutex::default(),
             stopping: AtomicBool::new(false),
+            faults_in_hand: AtomicU64::new(0),
         })
     }
 
@@ -199,6 +211,19 @@ impl World {
             Some(answer)
         };
         Runtime::within(limit, Box::pin(asked)).await.flatten()
+    }
+
+    /// A fault is under way from now on.
+    #[must_use]
+    pub fn fault_in_hand(self: &Arc<Self>) -> InHand {
+        self.faults_in_hand.fetch_add(1, Ordering::Relaxed);
+        InHand(Arc::clone(self))
+    }
+
+    /// Whether a fault is under way: it may still end something, or start it.
+    #[must_use]
+    pub fn has_faults(&self) -> bool {
+        self.faults_in_hand.load(Ordering::Relaxed) > 0
     }
 
     /// Whether everybody is to come to an end.

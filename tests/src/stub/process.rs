@@ -165,6 +165,15 @@ impl StubProcess {
         self.post("/faults", fault).await
     }
 
+    /// Takes all faults back.
+    ///
+    /// # Errors
+    /// When the control port does not answer.
+    pub async fn clear_faults(&self) -> Result<()> {
+        let url = format!("{}/faults", self.control);
+        done(self.http.delete(url)).await
+    }
+
     /// Closes its standard input and waits until it has ended.
     ///
     /// # Errors

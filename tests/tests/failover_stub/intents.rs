@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use libra_tests::harness::{State, Submit};
+use libra_tests::harness::{State, Submit, until};
+use libra_tests::stub::faults::{Fault, Lose, Method};
 
 use super::{BUSY, GOAL, Role, SOON, begun, cast, ends_well, nothing_ran_twice, sql, stub, three};
 
@@ -38,6 +39,58 @@ async fn what_is_cancelled_while_its_owner_is_dead_ends_cancelled() -> Result<()
     living.cancel(&session, &hanging.job_id).await?;
     let ended = living.ended(&hanging.job_id, SOON).await?;
     assert_eq!(ended.state, State::Cancelled, "{:?}", ended.error);
+    Ok(())
+}
+
+/// A cancelled statement never arrived; its owner poisons the id, the answer is lost, the owner dies:
+/// the poison that the next owner reattaches to has a result of its own. (Found by the simulation in
+/// its own shell, seed 773.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_owner_does_not_take_a_poison_for_the_statement() -> Result<()> {
+    let stub = stub().await?;
+    let mut cluster = three(&stub).isolated(30).start().await?;
+    let (session, victim) = cast(&cluster, Role::Owner).await?;
+    let living = cluster.api(cluster.others(victim)[0])?.clone();
+    // Without a word on its status nobody sends it again.
+    for (method, lose, times) in [
+        (Method::ExecutePlan, Lose::Request, 1),
+        (Method::ExecutePlan, Lose::Answer, u32::MAX),
+        (Method::GetStatus, Lose::Request, u32::MAX),
+    ] {
+        let fault = Fault {
+            method,
+            delay_ms: 0,
+            lose,
+            cut_after: None,
+            times,
+        };
+        stub.add_fault(&fault).await?;
+    }
+    let statement = living.submit(&session, &sql("rows=3")).await?;
+    until("the statement to run", SOON, || async {
+        let seen = living.statement(&statement.job_id).await?;
+        Ok(seen.state == State::Running)
+    })
+    .await?;
+    living.cancel(&session, &statement.job_id).await?;
+    let executions = || stub.executions_of(&statement.operation_id);
+    until("the poison to be in Spark", SOON, || async {
+        Ok(!executions().await?.is_empty())
+    })
+    .await?;
+    cluster.kill9(victim)?;
+    stub.clear_faults().await?;
+    let ended = living.ended(&statement.job_id, SOON).await?;
+    assert_eq!(ended.state, State::Cancelled, "{:?}", ended.error);
+    let codes: Vec<String> = executions()
+        .await?
+        .into_iter()
+        .map(|run| run.code)
+        .collect();
+    ensure!(
+        codes.len() == 1 && codes[0].contains("libra-seal-"),
+        "{codes:?}"
+    );
     Ok(())
 }
 

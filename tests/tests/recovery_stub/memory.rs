@@ -148,3 +148,40 @@ async fn the_poison_of_an_id_never_passes_for_its_statement() -> Result<()> {
     assert_eq!((ran(&stub, &statement.code), poisoned()), (0, 1));
     Ok(())
 }
+
+/// The answer to the poison is lost. The owner that goes on poisons again; the next owner, in the
+/// place of one that has died, reattaches to the poison.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poison_whose_answer_was_lost_never_passes_for_its_statement() -> Result<()> {
+    for dies in [false, true] {
+        let (stub, mut libra) = apart(Settings::default(), 4).await?;
+        let statement = killed_at("committed-not-sent", &mut libra, "rows=3").await?;
+        stub.net().set_mode(Mode::Refuse);
+        libra.start().await?;
+        libra.api.cancel("default", &statement.job).await?;
+        for method in [Method::ExecutePlan, Method::ReleaseExecute] {
+            stub.faults().add(Fault {
+                method,
+                delay_ms: 0,
+                lose: Lose::Answer,
+                cut_after: None,
+                times: if dies { u32::MAX } else { 1 },
+            });
+        }
+        stub.net().set_mode(Mode::Open);
+        let poisoned = || stub.ledger(|ledger| ledger.count_containing("libra-seal"));
+        if dies {
+            until("the poison to be in Spark", SOON, || async {
+                Ok(poisoned() == 1)
+            })
+            .await?;
+            libra.kill()?;
+            stub.faults().clear();
+            libra.start().await?;
+        }
+        let ended = ended(&libra, &statement.job).await?;
+        assert_eq!(ended.state, State::Cancelled, "dies: {dies}; {ended:?}");
+        assert_eq!((ran(&stub, &statement.code), poisoned()), (0, 1));
+    }
+    Ok(())
+}

@@ -133,6 +133,7 @@ impl Node {
         if leads.is_none() {
             return Renewed::Unanswered;
         }
+        let gone_on = leads.map_or((0, 0), |term| self.gone_on(term));
         if !safety::off(Safety::QuorumRenewal) && self.quorum_round().await.is_none() {
             return Renewed::Unanswered;
         }
@@ -143,10 +144,25 @@ impl Node {
         };
         reign.clocks.admit(&members, Runtime::now());
         match reign.clocks.renewed(renewal, received) {
-            Ok(()) => Renewed::Yes,
+            Ok(()) => {
+                let truth = &self.world().truth;
+                truth.renewed(self.id(), reign.term, gone_on);
+                Renewed::Yes
+            }
             Err(Refusal::NotLeading) => Renewed::Unanswered,
             Err(Refusal::NotRegistered | Refusal::Over) => Renewed::Refused,
         }
+    }
+
+    /// How many of the voters have gone on to a newer term, and how many voters there are.
+    fn gone_on(&self, term: u64) -> (usize, usize) {
+        let voters = self.member().map(|member| member.status().voters);
+        let voters = voters.unwrap_or_default();
+        let terms = voters
+            .iter()
+            .filter_map(|id| self.world().node(*id)?.member());
+        let newer = terms.filter(|member| member.status().term > term).count();
+        (newer, voters.len())
     }
 
     async fn detect(self, term: u64) {

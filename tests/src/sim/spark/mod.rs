@@ -3,44 +3,32 @@
 //! **Invariant:** every call passes the network both ways; what was asked may be done though nobody
 //! hears of it.
 
+mod stream;
+mod word;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use libra_actors::statement::machine::{Failure, KnownStatus};
-use libra_proto::registry::{Incarnation, StatementError};
+use libra_actors::spark::seal::{self, Poisoned};
+use libra_actors::statement::machine::KnownStatus;
+use libra_proto::registry::Incarnation;
 use libra_raft::simulation::Runtime;
+
+pub use stream::{Heard, Reading, batch};
+pub use word::{Broken, failure_of, session_lost};
 
 use super::net::{Net, SPARK};
 use crate::stub::engine::{
-    Attached, Caller, Engine, Execute, Interrupt, Kind, OperationState, Outgoing, Release,
-    RpcError, Settings, Step, StreamId, compile,
+    Caller, Engine, Execute, Interrupt, OperationState, Release, RpcError, Settings, compile,
 };
+use stream::reading;
+use word::{is_abandoned, said};
 
 /// The endpoint's name.
 pub const ENDPOINT: &str = "sc://spark:15002";
 
 /// Without an answer for so long a call has failed.
 const CALL_LIMIT: Duration = Duration::from_millis(800);
-/// A stream is looked at so often.
-const POLL: Duration = Duration::from_millis(10);
-/// A stream that is cut off for so long is dead.
-const SILENCE: Duration = Duration::from_millis(600);
-
-/// A call that did not come off.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Broken {
-    /// Spark's own word: the error's class and message.
-    Said {
-        /// The class, with its sub class.
-        class: String,
-        /// The message.
-        message: String,
-    },
-    /// Nobody listens.
-    Refused,
-    /// No word.
-    Silent,
-}
 
 /// One Spark server.
 #[derive(Debug)]
@@ -55,28 +43,9 @@ struct State {
     down_until: Duration,
 }
 
-/// A stream of responses that somebody reads.
-#[derive(Debug)]
-pub struct Reading {
-    stream: StreamId,
-    ready: Vec<Outgoing>,
-    unheard_since: Option<Duration>,
-}
-
 fn now_ms() -> u64 {
     u64::try_from(Runtime::now().as_millis()).unwrap_or(u64::MAX)
 }
-
-fn said(error: RpcError) -> Broken {
-    match error {
-        RpcError::Spark { error, .. } => Broken::Said {
-            class: error.class.clone(),
-            message: error.message.clone(),
-        },
-        RpcError::Unimplemented { .. } | RpcError::Unavailable => Broken::Silent,
-    }
-}
-
 impl Spark {
     /// A server that has just started. Its limits are those of a real one, made as short as the
     /// coordinators' own are made here.
@@ -160,27 +129,6 @@ impl Session {
         }
     }
 }
-
-/// What came of poisoning an operation's id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Poisoned {
-    /// It never runs.
-    Sealed,
-    /// The statement itself has arrived.
-    Arrived,
-}
-
-/// What a stream has to say.
-#[derive(Debug)]
-pub enum Heard {
-    /// A response.
-    Response(Outgoing),
-    /// The server ended the stream.
-    End,
-    /// It broke.
-    Failed(Broken),
-}
-
 impl Spark {
     /// Opens a Spark session, or finds it open.
     pub async fn open(&self, net: &Net, node: u64, id: &str) -> Result<Incarnation, Broken> {
@@ -237,55 +185,6 @@ impl Spark {
             engine.reattach(now, &caller, operation, after)
         });
         attached.await.map(|attached| reading(&attached))
-    }
-
-    /// Waits for the next response.
-    pub async fn next(&self, net: &Net, node: u64, reading: &mut Reading) -> Heard {
-        loop {
-            if !reading.ready.is_empty() {
-                // Taken only once it is here: whoever waits may leave and come again.
-                if net.travel(SPARK, node).await {
-                    reading.unheard_since = None;
-                    return Heard::Response(reading.ready.remove(0));
-                }
-                // Lost, with all that follows it in this stream.
-                reading.ready.clear();
-                Runtime::pause(SILENCE).await;
-                return self.broken(reading);
-            }
-            if net.is_cut(SPARK, node) || net.is_cut(node, SPARK) {
-                let since = *reading.unheard_since.get_or_insert_with(Runtime::now);
-                if Runtime::now() >= since + SILENCE {
-                    return self.broken(reading);
-                }
-                Runtime::pause(POLL).await;
-                continue;
-            }
-            let (step, is_down) = {
-                let mut state = self.lock();
-                let is_down = Runtime::now() < state.down_until;
-                (state.engine.poll(now_ms(), reading.stream), is_down)
-            };
-            match step {
-                Step::Send(responses) => reading.ready = responses,
-                Step::Wait(_) => Runtime::pause(POLL).await,
-                Step::End(Ok(())) => return Heard::End,
-                Step::End(Err(error)) => {
-                    let broken = if is_down { Broken::Silent } else { said(error) };
-                    return Heard::Failed(broken);
-                }
-            }
-        }
-    }
-
-    fn broken(&self, reading: &Reading) -> Heard {
-        self.lock().engine.leave(now_ms(), reading.stream);
-        Heard::Failed(Broken::Silent)
-    }
-
-    /// The reader is gone.
-    pub fn leave(&self, reading: &Reading) {
-        self.lock().engine.leave(now_ms(), reading.stream);
     }
 
     /// Asks for an operation's end; whether there was one to end.
@@ -348,7 +247,7 @@ impl Spark {
         session: &Session,
         operation: &str,
     ) -> Result<Poisoned, Broken> {
-        let poison = format!("SELECT 0 AS `poison {operation}`");
+        let poison = seal::poison(operation);
         match self.execute(net, session, operation, &poison).await {
             Ok(mut reading) => loop {
                 match self.next(net, session.node, &mut reading).await {
@@ -385,63 +284,5 @@ impl Spark {
             Ok(engine.release_session(now, &caller, false))
         });
         released.await.map(drop)
-    }
-}
-
-fn is_abandoned(broken: &Broken) -> bool {
-    matches!(broken, Broken::Said { class, .. } if class == "INVALID_HANDLE.OPERATION_ABANDONED")
-}
-
-fn reading(attached: &Attached) -> Reading {
-    Reading {
-        stream: attached.stream,
-        ready: Vec::new(),
-        unheard_since: None,
-    }
-}
-
-/// What a broken call is to one operation; as production tells them apart.
-#[must_use]
-pub fn failure_of(broken: Broken) -> Failure {
-    let (class, message) = match broken {
-        Broken::Refused => return Failure::Refused,
-        Broken::Silent => return Failure::Unreachable("no answer".to_owned()),
-        Broken::Said { class, message } => (class, message),
-    };
-    match class.as_str() {
-        "INVALID_HANDLE.OPERATION_NOT_FOUND" => Failure::NotFound,
-        "INVALID_HANDLE.OPERATION_ABANDONED" => Failure::Abandoned,
-        "INVALID_HANDLE.OPERATION_ALREADY_EXISTS" => Failure::AlreadyThere,
-        "INVALID_HANDLE.SESSION_CHANGED"
-        | "INVALID_HANDLE.SESSION_NOT_FOUND"
-        | "INVALID_HANDLE.SESSION_CLOSED" => Failure::SessionLost(message),
-        "INVALID_CURSOR.DISCONNECTED" => Failure::Disconnected,
-        "INVALID_CURSOR.POSITION_NOT_AVAILABLE" | "INVALID_CURSOR.POSITION_NOT_FOUND" => {
-            Failure::PositionLost
-        }
-        "OPERATION_CANCELED" => Failure::Canceled,
-        _ => Failure::Statement(StatementError {
-            error_class: class,
-            message,
-            ..StatementError::default()
-        }),
-    }
-}
-
-/// Whether Spark says that the session is gone.
-#[must_use]
-pub fn session_lost(broken: &Broken) -> Option<String> {
-    match failure_of(broken.clone()) {
-        Failure::SessionLost(reason) => Some(reason),
-        _ => None,
-    }
-}
-
-/// Whether the response is the batch of some number.
-#[must_use]
-pub fn batch(kind: Kind) -> Option<usize> {
-    match kind {
-        Kind::Batch(number) => Some(number),
-        Kind::Schema | Kind::Progress(_) | Kind::Metrics | Kind::Complete => None,
     }
 }

@@ -1,32 +1,28 @@
 //! The shell around the statement machine, as production's `runner` and `ending`.
 
+mod ending;
+mod stream;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::future::{Either, select};
-use libra_actors::statement::machine::{
-    Action, End, Event, Facts, Failure, Intents, Limits, Machine, Now,
-};
-use libra_proto::registry::{Finish, RejectionCode, StatementRecord, StatementState, command};
+use libra_actors::spark::Poisoned;
+use libra_actors::statement::machine::{Action, End, Event, Facts, Intents, Limits, Machine, Now};
+use libra_proto::registry::StatementRecord;
 use libra_proto::safety::{self, Safety};
 use libra_proto::types::ErrorClass;
 use libra_raft::simulation::{Bell, Runtime};
 
 use super::Node;
 use super::lease::{Fence, Owner};
-use super::registry::Proposed;
 use super::results::{Superseded, Writer};
-use crate::sim::disk::Part;
-use crate::sim::spark::{Broken, Heard, Poisoned, Reading, Session, batch, failure_of};
+use crate::sim::spark::{Broken, Reading, Session, failure_of};
 use crate::sim::trace::note;
-use crate::stub::engine::{Kind, Outgoing};
 
 /// How often an interrupt is repeated while the stream goes on.
 const INTERRUPT_EVERY: Duration = Duration::from_secs(1);
 /// Between two attempts where somebody else seems to write the result.
 const CONTESTED: Duration = Duration::from_millis(200);
-/// A best-effort call to Spark.
-const BEST_EFFORT: Duration = Duration::from_secs(2);
 
 /// The times that decide, as short against each other as production's.
 pub(super) fn limits() -> Limits {
@@ -247,6 +243,7 @@ impl Runner {
                 self.read(reattached, writer, machine, begun).await
             }
             Action::AskStatus => {
+                self.acts("status");
                 let asked = world.spark.status(&world.net, &self.session, &operation);
                 match asked.await {
                     Ok(status) => Event::Status(status),
@@ -289,6 +286,7 @@ impl Runner {
         } else {
             self.statement.operation_id.clone()
         };
+        world.truth.sends(self.node.id(), self.job(), &operation);
         let code = &self.statement.code;
         let sent = world
             .spark
@@ -311,176 +309,5 @@ impl Runner {
         world
             .truth
             .acts(self.node.id(), session, self.epoch, self.fence.is_open());
-    }
-
-    async fn read(
-        &mut self,
-        sent: Sent,
-        writer: &mut Writer,
-        machine: &mut Machine,
-        begun: Duration,
-    ) -> Event {
-        let reading = match sent {
-            Ok(reading) => reading,
-            Err(broken) => return Event::Failed(failure_of(broken)),
-        };
-        let world = Arc::clone(self.node.world());
-        let mut open = Open {
-            world: Arc::clone(&world),
-            reading,
-        };
-        let mut attached = false;
-        let mut interrupt_at = Runtime::now();
-        loop {
-            let intents = self.wishes.get();
-            machine.set_intents(intents);
-            let wishes = Arc::clone(&self.wishes);
-            let id = self.node.id();
-            let next = world.spark.next(&world.net, id, &mut open.reading);
-            let left = interrupt_at.saturating_sub(Runtime::now());
-            let nudged = async move {
-                if intents.any() {
-                    Runtime::pause(left).await;
-                    true
-                } else {
-                    wishes.other_than(intents).await;
-                    false
-                }
-            };
-            let heard = match select(Box::pin(next), Box::pin(nudged)).await {
-                Either::Left((heard, _)) => heard,
-                Either::Right((true, _)) => {
-                    self.interrupt().await;
-                    interrupt_at = Runtime::now() + INTERRUPT_EVERY;
-                    continue;
-                }
-                Either::Right((false, _)) => {
-                    interrupt_at = Runtime::now();
-                    continue;
-                }
-            };
-            match heard {
-                Heard::Response(response) => {
-                    if !attached {
-                        attached = true;
-                        let _ = machine.on(Event::Attached, self.now(begun));
-                    }
-                    machine.progressed();
-                    if let Some(event) = self.store(response, writer).await {
-                        return event;
-                    }
-                }
-                Heard::End => return Event::StreamEnded,
-                Heard::Failed(broken) => return Event::Failed(failure_of(broken)),
-            }
-        }
-    }
-
-    /// Stores one response; an event when the reading ends with it.
-    async fn store(&self, response: Outgoing, writer: &mut Writer) -> Option<Event> {
-        let part = match (response.kind, batch(response.kind)) {
-            (_, Some(number)) => Part::Batch(number),
-            (Kind::Schema, None) => Part::Schema,
-            (Kind::Complete, None) => Part::Complete,
-            (Kind::Progress(_) | Kind::Metrics | Kind::Batch(_), None) => return None,
-        };
-        let complete = part == Part::Complete;
-        if self.fence.pass().await == Owner::Another {
-            return Some(Event::Owner(false));
-        }
-        if writer.append(response.response_id, part).is_err() {
-            return Some(Event::Failed(Failure::Disconnected));
-        }
-        if !complete {
-            return None;
-        }
-        if !safety::off(Safety::CopiesBeforeEnd) {
-            writer.sync().await;
-        }
-        Some(Event::Complete)
-    }
-
-    async fn interrupt(&self) {
-        if self.fence.pass().await == Owner::Another {
-            return;
-        }
-        let world = self.node.world();
-        let operation = &self.statement.operation_id;
-        let call = world.spark.interrupt(&world.net, &self.session, operation);
-        let _ = Runtime::within(BEST_EFFORT, Box::pin(call)).await;
-    }
-
-    /// Commits the end, however often it takes, then releases the operation in Spark.
-    async fn finish(&self, end: End, writer: Option<&mut Writer>, needs_cleanup: bool) -> Outcome {
-        if self.fence.pass().await == Owner::Another {
-            return Outcome::NotOurs;
-        }
-        let (state, result, error) = match (end, writer) {
-            (End::Succeeded, Some(writer)) => match writer.seal().await {
-                Ok(manifest) => (StatementState::Succeeded, Some(manifest), None),
-                Err(Superseded) => {
-                    let _ = self.is_ours().await;
-                    Runtime::pause(CONTESTED).await;
-                    return Outcome::NotOurs;
-                }
-            },
-            (End::Succeeded, None) => {
-                let error = ErrorClass::ResultLost.error("its result was never stored");
-                (StatementState::Failed, None, Some(error))
-            }
-            (End::Cancelled, _) => (StatementState::Cancelled, None, None),
-            (End::Failed(error), _) => (StatementState::Failed, None, Some(error)),
-        };
-        let finish = Finish {
-            job: self.job(),
-            epoch: self.epoch,
-            state: state.into(),
-            result,
-            error,
-            needs_cleanup,
-        };
-        let outcome = self.commit(finish).await;
-        if outcome == Outcome::Ended && !needs_cleanup {
-            let world = self.node.world();
-            let operation = &self.statement.operation_id;
-            let call = world.spark.release(&world.net, &self.session, operation);
-            let _ = Runtime::within(BEST_EFFORT, Box::pin(call)).await;
-        }
-        outcome
-    }
-
-    async fn commit(&self, finish: Finish) -> Outcome {
-        let mut backoff = Duration::from_millis(20);
-        loop {
-            if self.fence.pass().await == Owner::Another {
-                return Outcome::NotOurs;
-            }
-            let proposed = self.node.propose(command::Kind::Finish(finish.clone()));
-            match proposed.await {
-                Proposed::Applied(_) => return Outcome::Ended,
-                Proposed::Rejected(rejection) => {
-                    return match rejection.code() {
-                        RejectionCode::AlreadyEnded => Outcome::Ended,
-                        _ => Outcome::NotOurs,
-                    };
-                }
-                Proposed::Unknown(_) => {
-                    Runtime::pause(backoff).await;
-                    backoff = (backoff * 2).min(Duration::from_secs(1));
-                }
-            }
-        }
-    }
-}
-
-/// A stream that is left when nobody reads it any more.
-struct Open {
-    world: Arc<crate::sim::world::World>,
-    reading: Reading,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.world.spark.leave(&self.reading);
     }
 }

@@ -2,17 +2,18 @@
 //!
 //! **Invariant:** nothing here can be seen by what is checked; it knows more than any node does.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod follow;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use libra_proto::registry::{Command, SessionRecord, StatementRecord, StatementState, command};
-use libra_proto::types::JobId;
+use libra_proto::registry::{Command, StatementRecord, StatementState};
 use libra_raft::registry::Registry;
 use libra_raft::simulation::Runtime;
 
-use super::spark::ENDPOINT;
 use super::world::World;
+use follow::Before;
 
 /// The registry's own contradictions are looked for once in so many entries: it reads everything.
 const CHECK_EVERY: u64 = 32;
@@ -48,40 +49,6 @@ pub struct Promise {
 /// The truth about one simulation.
 #[derive(Debug, Default)]
 pub struct Truth(Mutex<State>);
-
-/// What of a registry is compared with what it was: to copy all of it after every entry would take
-/// most of the time.
-#[derive(Debug, Default)]
-struct Before {
-    sessions: BTreeMap<String, SessionRecord>,
-    statements: BTreeMap<u64, Arc<StatementRecord>>,
-    cleanups: BTreeMap<String, usize>,
-    taken: u32,
-}
-
-impl Before {
-    fn of(registry: &Registry) -> Self {
-        let sessions = registry.sessions_after(None);
-        let cleanups = |session: &SessionRecord| {
-            let id = session.session_id.parse();
-            id.map_or(0, |id| registry.cleanups_of(&id).count())
-        };
-        let statements = registry.statements_before(None, None);
-        Self {
-            cleanups: registry
-                .sessions_after(None)
-                .map(|session| (session.session_id.clone(), cleanups(session)))
-                .collect(),
-            sessions: sessions
-                .map(|session| (session.session_id.clone(), session.clone()))
-                .collect(),
-            statements: statements
-                .map(|statement| (statement.job, Arc::clone(statement)))
-                .collect(),
-            taken: registry.demand(ENDPOINT).taken,
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 struct State {
@@ -166,7 +133,9 @@ impl Truth {
         }
     }
 
-    /// A node speaks to Spark for a session, as its owner in that epoch.
+    /// A node acts for a session as its owner in that epoch: it speaks to Spark, or proposes. Once the
+    /// group has counted its lease as over it must not, however far behind it is itself. (That an
+    /// operation is released whose end is applied does no harm, whenever that is.)
     pub fn acts(&self, node: u64, session: &str, epoch: u64, fence_is_open: bool) {
         let mut state = self.lock();
         let newest = state.fenced.get(session).copied().unwrap_or(0);
@@ -179,6 +148,28 @@ impl Truth {
                     if fence_is_open { "open" } else { "closed" }
                 ),
             );
+        }
+    }
+
+    /// A leader has renewed a lease in its term. When it was asked to, so many of its voters had gone on
+    /// to a newer term: with a majority of them gone no quorum can have told it since that it leads.
+    pub fn renewed(&self, leader: u64, term: u64, (gone_on, voters): (usize, usize)) {
+        if gone_on * 2 > voters {
+            let text = format!(
+                "n{leader} renews a lease in term {term}, which {gone_on} of {voters} voters had left \
+                 before it was asked to"
+            );
+            self.violation("I1", text);
+        }
+    }
+
+    /// An operation goes to Spark for a statement: under the id that is committed.
+    pub fn sends(&self, node: u64, job: u64, operation: &str) {
+        let mut state = self.lock();
+        let known = state.newest.operation_of(job);
+        if known != Some(operation) {
+            let text = format!("n{node} sends job-{job} as {operation}, committed is {known:?}");
+            state.violate("I3", text);
         }
     }
 
@@ -297,154 +288,5 @@ impl State {
                 self.hashes.insert(index, (hash, node));
             }
         }
-    }
-
-    /// What a command may have changed, and what it may not.
-    fn follow(&mut self, world: &World, before: &Before, now: &Registry, command: &Command) {
-        self.check_epochs(before, now, command);
-        self.check_statements(world, before, now, command);
-        let taken = now.demand(ENDPOINT).taken;
-        let slots = now.settings().map_or(0, |settings| settings.slots);
-        if taken > slots && taken > before.taken {
-            self.violate("I7", format!("{taken} of {slots} slots are taken"));
-        }
-    }
-
-    /// I1: epochs rise, each has one owner, and what an owner commits is of the present one.
-    fn check_epochs(&mut self, before: &Before, now: &Registry, command: &Command) {
-        for session in now.sessions_after(None) {
-            let id = &session.session_id;
-            self.check_session(before.sessions.get(id), session, command);
-        }
-        if let Some((session, epoch)) = owner_command(before, command)
-            && let Some(held) = before.sessions.get(&session)
-            && held.epoch != epoch
-            && self.changed(&session, command, before)
-        {
-            let held = held.epoch;
-            let text = format!(
-                "a command of {session}'s owner in epoch {epoch} was applied in epoch {held}: \
-                 {:?}",
-                command.kind
-            );
-            self.violate("I1", text);
-        }
-    }
-
-    /// Whether a command of an owner's changed its session, or the statement that it names.
-    fn changed(&self, session: &str, command: &Command, before: &Before) -> bool {
-        let now = &self.newest;
-        let job = match command.kind.as_ref() {
-            Some(command::Kind::Finish(c)) => c.job,
-            Some(command::Kind::PutReplicas(c)) => c.job,
-            _ => 0,
-        };
-        let same_statement = match (before.statements.get(&job), now.statements.get(&job)) {
-            // They may be of two nodes.
-            (Some(old), Some(new)) => Arc::ptr_eq(old, new) || old == new,
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        !same_statement
-            || before.sessions.get(session) != now.sessions.get(session)
-            || before.cleanups.get(session) != now.cleanups.get(session)
-    }
-
-    fn check_session(
-        &mut self,
-        old: Option<&SessionRecord>,
-        session: &SessionRecord,
-        command: &Command,
-    ) {
-        let (id, epoch, owner) = (&session.session_id, session.epoch, session.owner_node);
-        let old_epoch = old.map_or(0, |old| old.epoch);
-        if epoch < old_epoch {
-            self.violate("I1", format!("{id} went from epoch {old_epoch} to {epoch}"));
-        }
-        let known = self.owners.insert((id.clone(), epoch), owner);
-        if let Some(known) = known.filter(|known| *known != owner) {
-            let text = format!("{id} has the owners n{known} and n{owner} in epoch {epoch}");
-            self.violate("I1", text);
-        }
-        if epoch > old_epoch && matches!(command.kind, Some(command::Kind::NodeDown(_))) {
-            self.fenced.insert(id.clone(), epoch);
-        }
-    }
-
-    fn check_statements(
-        &mut self,
-        world: &World,
-        before: &Before,
-        now: &Registry,
-        command: &Command,
-    ) {
-        for statement in now.statements_before(None, None) {
-            let job = statement.job;
-            let old = before.statements.get(&job);
-            if old.is_some_and(|old| Arc::ptr_eq(old, statement)) {
-                continue;
-            }
-            let (from, to) = (
-                old.map_or(StatementState::Unspecified, |old| old.state()),
-                statement.state(),
-            );
-            if old.is_some() && from != to && !from.may_become(to) {
-                let text = format!("job-{job} went from {} to {}", from.label(), to.label());
-                self.violate("I4", text);
-            }
-            let finishes = matches!(command.kind, Some(command::Kind::Finish(_)));
-            if finishes && from != to && to == StatementState::Succeeded {
-                self.check_holders(world, statement);
-            }
-        }
-        let known = before.statements.keys().copied();
-        let gone: BTreeSet<u64> = known
-            .filter(|job| now.statement(JobId(*job)).is_none())
-            .collect();
-        if !gone.is_empty() {
-            self.violate("I2", format!("the registry has forgotten {gone:?}"));
-        }
-    }
-
-    /// I5: each holder that an end names has the whole file durably.
-    fn check_holders(&mut self, world: &World, statement: &StatementRecord) {
-        let Some(manifest) = &statement.result else {
-            let text = format!("job-{} succeeded without a result", statement.job);
-            return self.violate("I5", text);
-        };
-        for holder in &manifest.holders {
-            let Some(disk) = world.disk(holder.node_id) else {
-                continue;
-            };
-            let results = disk.results();
-            let file = results.get(&statement.job);
-            let sealed = (manifest.file_length, manifest.file_hash);
-            if !file.is_some_and(|file| file.is_durable() && file.seal() == sealed) {
-                let text = format!(
-                    "job-{} ended with n{} as a holder, which has {:?} of {} parts durably",
-                    statement.job,
-                    holder.node_id,
-                    file.map(|file| file.synced),
-                    manifest.file_length
-                );
-                drop(results);
-                self.violate("I5", text);
-            }
-        }
-    }
-}
-
-/// The session and the epoch that a command of an owner names.
-fn owner_command(before: &Before, command: &Command) -> Option<(String, u64)> {
-    let of_job = |job: u64| Some(before.statements.get(&job)?.session_id.clone());
-    match command.kind.as_ref()? {
-        command::Kind::OpenSession(c) => Some((c.session_id.clone(), c.epoch)),
-        command::Kind::ResetSession(c) => Some((c.session_id.clone(), c.epoch)),
-        command::Kind::FailSession(c) => Some((c.session_id.clone(), c.epoch)),
-        command::Kind::SessionClosed(c) => Some((c.session_id.clone(), c.epoch)),
-        command::Kind::Finish(c) => Some((of_job(c.job)?, c.epoch)),
-        command::Kind::CleanupDone(c) => Some((of_job(c.job)?, c.epoch)),
-        command::Kind::PutReplicas(c) => Some((of_job(c.job)?, c.epoch)),
-        _ => None,
     }
 }
