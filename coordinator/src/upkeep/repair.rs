@@ -24,11 +24,11 @@ use crate::results::ResultMetrics;
 const EVERY: Duration = Duration::from_secs(5);
 /// Until the next round after one that has made as many copies as it may, and could make all of them:
 /// after the loss of a disk there are thousands to make, and statements need the processors too.
-const SOON: Duration = Duration::from_millis(250);
+const SOON: Duration = Duration::from_millis(100);
 /// How many copies one round tries to make at most.
 const BATCH: usize = 64;
 /// How many of them at a time: each waits for disks and for the log.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 /// How many statements are looked at without a break: the registry waits meanwhile.
 const LOOKED_AT: usize = 4096;
 /// For one copy, and a second more for so many bytes.

@@ -60,7 +60,7 @@ fn main() -> Result<ExitCode> {
             runtime()?.block_on(async {
                 let mut session = Session::open(entrance, &options).await?;
                 let mut stdout = io::stdout();
-                let told = |proof: &_| drop(writeln!(stdout, "{proof}"));
+                let told = |proof: &str| drop(writeln!(stdout, "{proof}"));
                 let proofs = session.prove(&options, &what, told).await?;
                 let all = proofs.iter().all(|proof| proof.found_out());
                 Ok(if all {

@@ -128,7 +128,7 @@ impl Session {
         &mut self,
         options: &Options,
         what: &Prove,
-        told: impl FnMut(&Proof),
+        told: impl FnMut(&str),
     ) -> Result<Vec<Proof>> {
         prove::prove(self, options, what, told).await
     }

@@ -80,13 +80,6 @@ const CASES: &[Case] = &[
         slots: None,
     },
     Case {
-        off: "epoch-check",
-        fault: Fault::RaftCut,
-        injections: 6,
-        runs: 3,
-        slots: None,
-    },
-    Case {
         off: "monotonic-lease",
         fault: Fault::ClockCut,
         injections: 4,
@@ -108,6 +101,14 @@ const CASES: &[Case] = &[
         slots: Some(SCARCE_SLOTS),
     },
 ];
+
+/// Safeties with another one behind them, so that nothing is to be seen from outside when they are
+/// off; the simulation looks at them as they act (`libra-sim --safety-off`).
+const BEHIND: &[(&str, &str)] = &[(
+    "epoch-check",
+    "an owner that was taken for down has no lease before it has joined anew, and has applied by then \
+     that its sessions are another's; what it still says under its old epoch does nothing new",
+)];
 
 /// What came of one case.
 #[derive(Debug, Clone)]
@@ -158,13 +159,14 @@ pub(super) async fn prove(
     session: &mut Session,
     options: &Options,
     what: &Prove,
-    mut told: impl FnMut(&Proof),
+    mut told: impl FnMut(&str),
 ) -> anyhow::Result<Vec<Proof>> {
     let mut proofs = Vec::new();
-    for case in CASES {
-        if !what.only.is_empty() && !what.only.iter().any(|name| name == case.off) {
-            continue;
-        }
+    let wanted = |off: &str| what.only.is_empty() || what.only.iter().any(|name| name == off);
+    for (off, why) in BEHIND.iter().filter(|(off, _)| wanted(off)) {
+        told(&format!("{off} off: not to be seen from outside: {why}"));
+    }
+    for case in CASES.iter().filter(|case| wanted(case.off)) {
         let runs = what.runs.unwrap_or(case.runs);
         let proof = Proof {
             off: case.off,
@@ -172,7 +174,7 @@ pub(super) async fn prove(
             runs,
             came: try_case(session, options, case, runs).await?,
         };
-        told(&proof);
+        told(&proof.to_string());
         proofs.push(proof);
     }
     Ok(proofs)

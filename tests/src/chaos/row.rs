@@ -76,6 +76,7 @@ pub(super) async fn run(
         sessions: rig.sessions.clone(),
         pools: rig.shares.iter().map(|share| share.pool.clone()).collect(),
         slots: rig.slots,
+        few_results: fault == Fault::DiskLoss,
     };
     let crew = Crew::begin(&rig.cluster.apis(), wanted).await?;
     let mut run = Run {

@@ -1,17 +1,21 @@
 //! States and epochs go forward for everybody: no answer that began after another was complete may
 //! show an earlier one. And once Spark has heard a node under a newer epoch, nobody speaks for the
-//! session under an older one; and a node that the others do not reach has let its lease go before
+//! session under an older one. A node that the others do not reach lets its lease go in time, and before
 //! they give its sessions away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Class, Violation};
-use crate::evidence::{Evidence, Injection, Owned, Seen, Span};
+use crate::evidence::{Evidence, Injection, LeaseSeen, Micros, Owned, Seen, Span};
 use crate::harness::State;
 use crate::stub::speakers::Turn;
 
 /// How late a call may arrive that was made while its node still might, ms: one hop on one machine.
 const LATE_MS: u64 = 250;
+/// How long a lease lasts that was renewed last just before its node was cut off, us.
+const LEASE: Micros = 1_200_000;
+/// Between the clocks of two programs on one machine, under load.
+const SLACK: Micros = 150_000;
 
 pub(super) fn check(evidence: &Evidence) -> Vec<Violation> {
     let mut violations = Vec::new();
@@ -118,38 +122,43 @@ fn speakers(turns: &[Turn]) -> Vec<Violation> {
     violations
 }
 
+/// What a node that the others did not reach said of its lease.
 fn leases(injection: &Injection, owned: &[Owned]) -> Vec<Violation> {
     let while_cut = |span: Span| injection.began <= span.began && span.ended <= injection.healed;
-    let owner_before = |session: &str| injection.owners.get(session).copied();
-    let mut given_away: BTreeMap<u64, &Owned> = BTreeMap::new();
-    for sight in owned.iter().filter(|sight| while_cut(sight.span)) {
-        let Some(before) = owner_before(&sight.session) else {
+    let mut violations = Vec::new();
+    let victims: BTreeSet<u64> = injection.leases.iter().map(|lease| lease.node).collect();
+    for node in victims {
+        let of_node = injection.leases.iter().filter(|lease| lease.node == node);
+        let said: Vec<&LeaseSeen> = of_node.filter(|lease| while_cut(lease.span)).collect();
+        // The first question came when it was cut off already.
+        let cut = said.first().map(|lease| lease.span.began);
+        let last_held = said.iter().rfind(|lease| lease.held);
+        let (Some(cut), Some(last_held)) = (cut, last_held) else {
             continue;
         };
-        if before != sight.owner {
-            let first = given_away.entry(before).or_insert(sight);
-            if sight.span.ended < first.span.ended {
-                *first = sight;
-            }
+        let held_for = last_held.span.began - cut;
+        if held_for > LEASE + SLACK {
+            let text = format!("node {node} held its lease {held_for} us after it was cut off");
+            violations.push(Violation::new(Class::Owners, None, text));
+        }
+        let lost = |sight: &&Owned| {
+            let before = injection.owners.get(&sight.session);
+            while_cut(sight.span) && before == Some(&node) && sight.owner != node
+        };
+        let given_away = owned
+            .iter()
+            .filter(lost)
+            .min_by_key(|sight| sight.span.ended);
+        if let Some(sight) = given_away
+            && last_held.span.began >= sight.span.ended
+        {
+            let late = last_held.span.began - sight.span.ended;
+            let (session, owner) = (&sight.session, sight.owner);
+            let text = format!(
+                "node {node} held its lease {late} us after {session} was seen to be node {owner}'s"
+            );
+            violations.push(Violation::new(Class::Owners, None, text));
         }
     }
-    let too_long = injection.leases.iter().filter_map(|lease| {
-        let sight = given_away.get(&lease.node)?;
-        let overlaps = lease.held && lease.span.began >= sight.span.ended;
-        (overlaps && while_cut(lease.span)).then_some((lease, sight))
-    });
-    // One is enough.
-    let too_long = too_long.max_by_key(|(lease, _)| lease.span.began);
-    let too_long = too_long.map(|(lease, sight)| {
-        let text = format!(
-            "injection {}: node {} held its lease {} us after {} was seen to be node {}'s",
-            injection.turn,
-            lease.node,
-            lease.span.began - sight.span.ended,
-            sight.session,
-            sight.owner
-        );
-        Violation::new(Class::Owners, None, text)
-    });
-    too_long.into_iter().collect()
+    violations
 }

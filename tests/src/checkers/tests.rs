@@ -282,6 +282,28 @@ fn who_is_cut_off_lets_its_lease_go_before_its_sessions_are_anothers() {
 }
 
 #[test]
+fn who_is_cut_off_holds_no_lease_longer_than_one_lasts() {
+    let of = |last: u64| {
+        let mut run = Run::well();
+        let said = [(1_000, true), (last, true), (last + 50_000, false)];
+        let said = said.iter().map(|(began, held)| LeaseSeen {
+            node: 1,
+            span: span(*began, began + 5),
+            held: *held,
+        });
+        run.evidence.injections = vec![Injection {
+            began: 100,
+            healed: 9_000_000,
+            leases: said.collect(),
+            ..Injection::default()
+        }];
+        run.classes()
+    };
+    assert_eq!(of(1_201_000), []);
+    assert_eq!(of(1_500_000), [Class::Owners]);
+}
+
+#[test]
 fn spark_hears_nobody_under_an_older_epoch() {
     let of = |turns: &[(u64, u64, u64, u64)]| {
         let mut run = Run::well();

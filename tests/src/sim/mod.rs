@@ -38,6 +38,8 @@ use world::World;
 
 /// How long there are faults.
 const FAULTS: Duration = Duration::from_secs(8);
+/// How long a green seed lasts at least.
+const AT_LEAST: Duration = Duration::from_secs(10);
 /// Before the first fault.
 const QUIET: Duration = Duration::from_millis(1_200);
 const CLIENTS: u64 = 4;
@@ -135,4 +137,6 @@ async fn simulate(world: &Arc<World>) {
     }
     world.stop();
     verdict::judge(world).await;
+    // Nothing may go wrong in peace either.
+    Runtime::pause(AT_LEAST.saturating_sub(Runtime::now())).await;
 }

@@ -39,6 +39,9 @@ const MADE_WITHIN: Duration = Duration::from_secs(30);
 /// Clients that submit works of all kinds, and those that try everything twice.
 const WORKERS: usize = 2;
 const ONCE: usize = 2;
+/// Between two operations of a probing client, ms.
+const RESTS_MS: u64 = 100;
+const RESTS_LONG_MS: u64 = 500;
 /// Clients of each register.
 const WRITERS: usize = 2;
 
@@ -52,6 +55,8 @@ pub(super) struct Wanted {
     /// Pools that are to have more to do than there are slots, and nothing else.
     pub(super) pools: Vec<String>,
     pub(super) slots: usize,
+    /// As few results as will do: after each fault all of them are copied.
+    pub(super) few_results: bool,
 }
 
 /// All clients.
@@ -92,8 +97,8 @@ impl Crew {
         let signals = Signals { up, stop: stopped };
         if crew.wanted.pools.is_empty() {
             crew.work(&signals);
-            let stub = crew.wanted.dialect == Dialect::Stub;
-            crew.once = stub.then(|| Once::noting(&targets, ONCE, Some("once"), &book, PATIENT));
+            let twice = crew.wanted.dialect == Dialect::Stub && !crew.wanted.few_results;
+            crew.once = twice.then(|| Once::noting(&targets, ONCE, Some("once"), &book, PATIENT));
         } else {
             crew.fill_pools(&signals);
         }
@@ -130,7 +135,12 @@ impl Crew {
     fn probe(&mut self, signals: &Signals) {
         for (n, session) in self.wanted.sessions.clone().iter().enumerate() {
             let calls = self.client(session, n, SOON);
-            let probing = prober::run(calls, self.wanted.dialect, signals.clone());
+            let rest_ms = if self.wanted.few_results {
+                RESTS_LONG_MS
+            } else {
+                RESTS_MS
+            };
+            let probing = prober::run(calls, self.wanted.dialect, rest_ms, signals.clone());
             self.clients.spawn(probing);
         }
         let watching = watcher::run(

@@ -9,18 +9,17 @@ use crate::harness::State;
 use crate::kill::calls::{Calls, Look};
 use crate::kill::client::Signals;
 
-/// How long a statement takes in Spark, and the pause before the next.
+/// How long a statement takes in Spark.
 const LASTS_MS: u64 = 10;
-const PAUSE_MS: u64 = 100;
 /// Pause before the next attempt.
 const AGAIN_MS: u64 = 20;
 /// When an operation is given up: there is no service.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(calls: Calls, dialect: Dialect, signals: Signals) {
+pub(super) async fn run(calls: Calls, dialect: Dialect, rest_ms: u64, signals: Signals) {
     while !signals.stopped() {
         operation(&calls, dialect).await;
-        pause(PAUSE_MS).await;
+        pause(rest_ms).await;
     }
 }
 
