@@ -181,6 +181,12 @@ impl Fault {
         self.nature().holds_calls_back
     }
 
+    /// Whether a disk goes, with the copies of results on it: before the next one goes they have to
+    /// be made anew.
+    pub(super) fn copies_all_anew(self) -> bool {
+        matches!(self, Self::DiskLoss | Self::Membership)
+    }
+
     /// Error classes that statements may end with because of it.
     pub(super) fn tolerated(self) -> &'static [&'static str] {
         self.nature().tolerated

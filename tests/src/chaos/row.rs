@@ -76,7 +76,7 @@ pub(super) async fn run(
         sessions: rig.sessions.clone(),
         pools: rig.shares.iter().map(|share| share.pool.clone()).collect(),
         slots: rig.slots,
-        few_results: fault == Fault::DiskLoss,
+        few_results: fault.copies_all_anew(),
     };
     let crew = Crew::begin(&rig.cluster.apis(), wanted).await?;
     let mut run = Run {
@@ -185,7 +185,7 @@ impl Run {
         self.referee.look().await?;
         let up = |nodes: &[crate::harness::NodeView]| nodes.iter().all(|n| n.state == "up");
         self.rig.cluster.until_all_see("all nodes up", up).await?;
-        if matches!(self.fault, Fault::DiskLoss | Fault::Membership) {
+        if self.fault.copies_all_anew() {
             self.copied_anew().await?;
         }
         passed(SETTLES).await;
