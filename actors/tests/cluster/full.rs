@@ -165,7 +165,7 @@ async fn where_nobody_else_can_store_it_the_result_is_lost() {
             "{others:?} {before:?}"
         );
         assert_eq!(moves(&setting), []);
-        assert!(setting.spark.has(&Call::Interrupt));
+        assert!(ends(&setting)[0].needs_cleanup);
     }
 }
 
