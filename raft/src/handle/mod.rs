@@ -246,8 +246,9 @@ impl Handle {
     #[must_use]
     pub fn status(&self) -> Status {
         let inner = &*self.inner;
-        let metrics = inner.raft.metrics();
-        let metrics = metrics.borrow_watched();
+        // A copy: who looks at them again while he looks at them waits for openraft, which waits for
+        // him.
+        let metrics = inner.metrics();
         let index = |id: Option<LogId>| id.map_or(0, |id| id.index);
         Status {
             node_id: NodeId(metrics.id),

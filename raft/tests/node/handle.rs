@@ -1,5 +1,8 @@
 //! Proposing, reading and subscribing, and how each of them is refused.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use libra_proto::registry::applied;
 use libra_proto::types::{Change, NodeId};
 use libra_raft::{FeedEvent, Node, Outcome, ProposeError, ReadError, Role};
@@ -43,6 +46,35 @@ async fn what_was_proposed_can_be_read_at_once() {
         matches!(refused.result, Some(applied::Result::Rejected(_))),
         "{refused:?}"
     );
+    node.shutdown().await.unwrap();
+}
+
+/// Whoever is asked for the status while openraft has news: neither waits for the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn its_status_can_be_asked_for_while_much_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = start(dir.path()).await;
+    let handle = node.handle();
+    let done = Arc::new(AtomicBool::new(false));
+    let askers: Vec<_> = (0..3)
+        .map(|_| {
+            let (handle, done) = (handle.clone(), Arc::clone(&done));
+            // Threads of their own: who waits for ever is not to hold the test's.
+            std::thread::spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    assert_eq!(handle.status().node_id, NodeId(1));
+                }
+            })
+        })
+        .collect();
+    for n in 0..400 {
+        let answer = handle.propose(put_pool(n)).await;
+        assert!(answer.is_ok(), "{n}: {answer:?}");
+    }
+    done.store(true, Ordering::Relaxed);
+    for asker in askers {
+        asker.join().unwrap();
+    }
     node.shutdown().await.unwrap();
 }
 
