@@ -13,8 +13,9 @@ use tempfile::TempDir;
 
 use super::tool::run;
 
-/// Room for the Raft log, snapshots and results of one run.
-const BYTES: u64 = 768 << 20;
+/// Room for the Raft log, snapshots and results of one run; little, where it is to be filled.
+const BYTES: u64 = 4 << 30;
+const FEW_BYTES: u64 = 768 << 20;
 /// What fills a disk.
 const FILLER: &str = "filler";
 
@@ -29,17 +30,19 @@ struct Disk {
 pub(in super::super) struct Disks {
     disks: BTreeMap<u64, Disk>,
     dir: TempDir,
+    bytes: u64,
 }
 
 impl Disks {
-    /// None yet.
+    /// None yet; `small` ones can be filled in a moment.
     ///
     /// # Errors
     /// When no directory can be made.
-    pub(in super::super) fn open() -> Result<Self> {
+    pub(in super::super) fn open(small: bool) -> Result<Self> {
         Ok(Self {
             disks: BTreeMap::new(),
             dir: tempfile::tempdir()?,
+            bytes: if small { FEW_BYTES } else { BYTES },
         })
     }
 
@@ -50,7 +53,7 @@ impl Disks {
     pub(in super::super) async fn make(&mut self, id: u64) -> Result<PathBuf> {
         let image = self.dir.path().join(format!("{id}.img"));
         let mount = self.dir.path().join(format!("{id}"));
-        File::create(&image)?.set_len(BYTES)?;
+        File::create(&image)?.set_len(self.bytes)?;
         fs::create_dir_all(&mount)?;
         run(&["mkfs.ext4", "-q", "-F", "-m", "0", text(&image)?]).await?;
         let disk = Disk { image, mount };

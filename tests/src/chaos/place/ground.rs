@@ -38,11 +38,13 @@ impl Ground {
         hosts: Option<Hosts>,
     ) -> Result<Self> {
         let clocks = fault.on_own_clocks().then(tempfile::tempdir);
+        let small = fault == Fault::DiskFull;
+        let own_disks = fault.on_own_disks().then(|| Disks::open(small));
         let no_fsync = options.no_fsync.then(|| "eatmydata".to_owned());
         let off = options.safety_off.iter();
         Ok(Self {
             hosts,
-            disks: fault.on_own_disks().then(Disks::open).transpose()?,
+            disks: own_disks.transpose()?,
             clocks: clocks.transpose()?,
             prefix: no_fsync.into_iter().collect(),
             env: off
