@@ -1,4 +1,4 @@
-//! How a runner ends its statement: stop it in Spark, seal its result, commit its end, release it.
+//! How a runner ends its statement: seal its result, commit its end, release it in Spark.
 //!
 //! **Invariant:** nothing is released in Spark before the end is applied, and nothing at all is done
 //! for a session that has another owner.

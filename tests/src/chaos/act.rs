@@ -133,9 +133,7 @@ impl Act {
             Self::Spark => Vec::new(),
         }
     }
-}
 
-impl Act {
     /// The node that no other one reaches because of it.
     pub(super) fn cut_from_nodes(&self) -> Option<u64> {
         match self {

@@ -42,8 +42,9 @@ const WELL_WITHIN: Duration = Duration::from_secs(60);
 const REFUSES_WITHIN: Duration = Duration::from_secs(10);
 /// Between two questions for a metric.
 const ASKS_EVERY: Duration = Duration::from_millis(50);
-/// Longer than the pause of whoever makes lost copies anew, and how long all may take.
-const LOOKS_FOR_COPIES_EVERY: Duration = Duration::from_secs(7);
+/// How long no copy may be seen to be missing, which is longer than the pause of whoever looks for
+/// them, and how long all may take to be made.
+const WHOLE_FOR: Duration = Duration::from_secs(7);
 const COPIED_WITHIN: Duration = Duration::from_secs(90);
 /// How long it may take to say whether it is ready, or what its metrics are.
 const SAYS_WITHIN: Duration = Duration::from_secs(2);
@@ -265,7 +266,7 @@ impl Run {
     async fn copied_anew(&self) -> Result<()> {
         let deadline = Instant::now() + COPIED_WITHIN;
         let mut whole_since = Instant::now();
-        while whole_since.elapsed() < LOOKS_FOR_COPIES_EVERY {
+        while whole_since.elapsed() < WHOLE_FOR {
             ensure!(Instant::now() < deadline, "results without their copies");
             let leader = self.rig.cluster.leader().await?;
             let left = self

@@ -210,10 +210,7 @@ impl Machine {
             Some(AfterPoison(end)) => end,
             None => unknown(why),
         };
-        Action::Finish {
-            end,
-            needs_cleanup: true,
-        }
+        stop_in_spark(end)
     }
 
     fn not_found(&mut self) -> Action {
