@@ -140,8 +140,11 @@ def health_and_reflection(node):
     assert node.services >= {SERVICE, "grpc.health.v1.Health"}, node.services
     health = Client(node.address, "grpc.health.v1.Health")
     for service in ("", SERVICE):
-        answer = health.call("Check", service=service)
-        assert name_of(answer, "status") == "SERVING", answer
+        until(
+            f"{service or 'the node'} to be SERVING",
+            lambda: name_of(health.call("Check", service=service), "status") == "SERVING",
+            limit=5,
+        )
     return health
 
 

@@ -25,6 +25,8 @@ pub struct Reading {
     sealed: bool,
     ready: Vec<Outgoing>,
     unheard_since: Option<Duration>,
+    /// Since then a response is missing: nothing more comes, and its reader will find out.
+    lost_since: Option<Duration>,
 }
 
 /// What a stream has to say.
@@ -39,11 +41,15 @@ pub enum Heard {
 }
 
 impl Spark {
-    /// Waits for the next response.
+    /// Waits for the next response. Cancel safe: whoever waits may leave and come again.
     pub async fn next(&self, net: &Net, node: u64, reading: &mut Reading) -> Heard {
         loop {
+            if let Some(since) = reading.lost_since {
+                Runtime::pause((since + SILENCE).saturating_sub(Runtime::now())).await;
+                return self.broken(reading);
+            }
             if !reading.ready.is_empty() {
-                // Taken only once it is here: whoever waits may leave and come again.
+                // Taken only once it is here.
                 if net.travel(SPARK, node).await {
                     reading.unheard_since = None;
                     let response = reading.ready.remove(0);
@@ -54,8 +60,8 @@ impl Spark {
                 }
                 // Lost, with all that follows it in this stream.
                 reading.ready.clear();
-                Runtime::pause(SILENCE).await;
-                return self.broken(reading);
+                reading.lost_since = Some(Runtime::now());
+                continue;
             }
             if net.is_cut(SPARK, node) || net.is_cut(node, SPARK) {
                 let since = *reading.unheard_since.get_or_insert_with(Runtime::now);
@@ -101,6 +107,7 @@ pub(super) fn reading(attached: &Attached) -> Reading {
         stream: attached.stream,
         ready: Vec::new(),
         unheard_since: None,
+        lost_since: None,
     }
 }
 

@@ -8,7 +8,7 @@ use libra_proto::spark::get_status_response::operation_status::OperationState as
 
 use super::probe::{Probe, new_id};
 use super::reading::{Read, failed, failed_either, refused};
-use super::{Scenario, Target};
+use super::{RUNS_ON, Scenario, Target, UNTIL_STOPPED};
 use crate::harness::{Marker, until};
 
 /// How long an operation may take to come to rest.
@@ -86,7 +86,7 @@ async fn channel_dies(target: &Target) -> Result<()> {
     let (operation, marker) = (new_id(), Marker::new());
     let probe = Probe::open(target).await?;
     let other = probe.elsewhere(target).await?;
-    let mut running = probe.execute(&operation, &marker.sleeping(2_000)).await;
+    let mut running = probe.execute(&operation, &marker.sleeping(RUNS_ON)).await;
     running.first().await?;
     drop((running, probe));
     ensure!(other.state(&operation).await? == State::Running, "it ended");
@@ -98,7 +98,7 @@ async fn channel_dies(target: &Target) -> Result<()> {
 async fn two_readers(target: &Target) -> Result<()> {
     let (operation, marker) = (new_id(), Marker::new());
     let probe = Probe::open(target).await?;
-    let mut older = probe.execute(&operation, &marker.sleeping(2_000)).await;
+    let mut older = probe.execute(&operation, &marker.sleeping(RUNS_ON)).await;
     older.first().await?;
     let newer = probe
         .elsewhere(target)
@@ -113,7 +113,7 @@ async fn two_readers(target: &Target) -> Result<()> {
 
 async fn same_plan(target: &Target) -> Result<()> {
     let (operation, marker) = (new_id(), Marker::new());
-    let sql = marker.sleeping(2_000);
+    let sql = marker.sleeping(RUNS_ON);
     let probe = Probe::open(target).await?;
     let mut first = probe.execute(&operation, &sql).await;
     let seen = first.first().await?;
@@ -139,7 +139,7 @@ async fn same_plan(target: &Target) -> Result<()> {
 
 async fn eight_at_once(target: &Target) -> Result<()> {
     let (operation, marker) = (new_id(), Marker::new());
-    let sql = marker.sleeping(2_000);
+    let sql = marker.sleeping(RUNS_ON);
     let mut probes = vec![Probe::open(target).await?];
     for _ in 0..7 {
         probes.push(probes[0].elsewhere(target).await?);
@@ -173,7 +173,7 @@ async fn other_plan(target: &Target) -> Result<()> {
     let operation = new_id();
     let probe = Probe::open(target).await?;
     let mut running = probe
-        .execute(&operation, &Marker::new().sleeping(2_000))
+        .execute(&operation, &Marker::new().sleeping(RUNS_ON))
         .await;
     running.first().await?;
     failed(
@@ -233,7 +233,7 @@ async fn never_arrived(target: &Target) -> Result<()> {
 
 async fn released_running(target: &Target) -> Result<()> {
     let operation = new_id();
-    let sql = Marker::new().sleeping(20_000);
+    let sql = Marker::new().sleeping(UNTIL_STOPPED);
     let probe = Probe::open(target).await?;
     let mut running = probe.execute(&operation, &sql).await;
     running.first().await?;
@@ -252,7 +252,7 @@ async fn released_running(target: &Target) -> Result<()> {
 
 async fn interrupted(target: &Target) -> Result<()> {
     let operation = new_id();
-    let sql = Marker::new().sleeping(20_000);
+    let sql = Marker::new().sleeping(UNTIL_STOPPED);
     let probe = Probe::open(target).await?;
     let mut running = probe.execute(&operation, &sql).await;
     let first = running.first().await?;
@@ -291,7 +291,7 @@ async fn interrupted(target: &Target) -> Result<()> {
 
 async fn by_tag_and_all(target: &Target) -> Result<()> {
     let (tagged, other) = (new_id(), new_id());
-    let sql = Marker::new().sleeping(20_000);
+    let sql = Marker::new().sleeping(UNTIL_STOPPED);
     let probe = Probe::open(target).await?;
     let mut first = probe.execute_with(&tagged, &sql, true, &["mine"]).await;
     let mut second = probe.execute(&other, &sql).await;
@@ -335,7 +335,7 @@ async fn poisoned(target: &Target) -> Result<()> {
 async fn status(target: &Target) -> Result<()> {
     let probe = Probe::open(target).await?;
     for (sql, end) in [
-        (Marker::new().sleeping(1_500), State::Succeeded),
+        (Marker::new().sleeping(RUNS_ON), State::Succeeded),
         ("SELECT 1/0".to_owned(), State::Failed),
     ] {
         let operation = new_id();
@@ -348,11 +348,7 @@ async fn status(target: &Target) -> Result<()> {
             );
         }
         running.rest().await;
-        let ended = probe.state(&operation).await?;
-        ensure!(
-            ended == State::Terminating,
-            "{sql} is {ended:?} before its release"
-        );
+        comes_to(&probe, &operation, State::Terminating).await?;
         probe.release(&operation).await?;
         comes_to(&probe, &operation, end).await?;
     }
@@ -364,7 +360,7 @@ async fn restarted(target: &Target) -> Result<()> {
     let probe = Probe::open(target).await?;
     let server_id = probe.server_id().await?;
     let mut running = probe
-        .execute(&operation, &Marker::new().sleeping(60_000))
+        .execute(&operation, &Marker::new().sleeping(UNTIL_STOPPED))
         .await;
     running.first().await?;
     target.restart().await?;

@@ -5,7 +5,7 @@ use libra_proto::spark::config_request::{GetAll, operation::OpType};
 
 use super::probe::{Probe, new_id};
 use super::reading::{failed, failed_either, refused};
-use super::{Scenario, Target};
+use super::{Scenario, Target, UNTIL_STOPPED};
 use crate::harness::Marker;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -164,7 +164,7 @@ async fn closed_for_good(target: &Target) -> Result<()> {
     let probe = Probe::open(target).await?;
     let server_id = probe.server_id().await?;
     let operation = new_id();
-    let sql = Marker::new().sleeping(20_000);
+    let sql = Marker::new().sleeping(UNTIL_STOPPED);
     let mut running = probe.execute(&operation, &sql).await;
     running.first().await?;
     ensure!(probe.close(false).await? == server_id, "another id");

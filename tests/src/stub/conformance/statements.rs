@@ -10,7 +10,7 @@ use libra_proto::spark::execute_plan_response::ResponseType;
 
 use super::probe::{Probe, new_id};
 use super::reading::{Read, failed, refused};
-use super::{Scenario, Target};
+use super::{RUNS_ON, Scenario, Target, UNTIL_STOPPED};
 use crate::harness::Marker;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -201,7 +201,7 @@ async fn not_modifiable(target: &Target) -> Result<()> {
 
 async fn progress(target: &Target) -> Result<()> {
     let probe = Probe::open(target).await?;
-    let read = probe.run(&Marker::new().sleeping(5_000)).await?;
+    let read = probe.run(&Marker::new().sleeping(7_000)).await?;
     ensure!(read.is_complete(), "{read:?}");
     ensure!(
         read.progress_reports() >= 3,
@@ -214,7 +214,7 @@ async fn progress(target: &Target) -> Result<()> {
 async fn not_reattachable(target: &Target) -> Result<()> {
     let lost = "INVALID_CURSOR.NOT_REATTACHABLE";
     let probe = Probe::open(target).await?;
-    let (operation, sql) = (new_id(), Marker::new().sleeping(2_000));
+    let (operation, sql) = (new_id(), Marker::new().sleeping(RUNS_ON));
     let mut running = probe.execute_with(&operation, &sql, false, &[]).await;
     running.first().await?;
     failed(&probe.reattach(&operation, None).await.rest().await, lost)?;
@@ -233,7 +233,7 @@ async fn not_reattachable(target: &Target) -> Result<()> {
 async fn side_by_side(target: &Target) -> Result<()> {
     let probe = Probe::open(target).await?;
     let (slow, quick) = (new_id(), new_id());
-    let sql = Marker::new().sleeping(20_000);
+    let sql = Marker::new().sleeping(UNTIL_STOPPED);
     let mut running = probe.execute(&slow, &sql).await;
     running.first().await?;
     let read = probe.execute(&quick, "SELECT 1").await.rest().await;
