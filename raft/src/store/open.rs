@@ -101,6 +101,11 @@ fn assemble<C: GroupTypes>(
     let dir = &options.data_dir;
     let log_dir = dir.join("log");
     let backing: Arc<dyn Backing> = Arc::new(LockedBacking::new(backing, lock));
+    // What is found here counts as durable from now on, and a process that was killed may have left
+    // what it had not synced.
+    backing
+        .sync()
+        .map_err(|error| StartError::io("sync", &log_dir, error))?;
     let found = Found::read(&*backing).map_err(|error| damaged_or_io(&log_dir, error))?;
     let snapshot_dir = dir.join("snapshots");
     let purged = found.index.purged();

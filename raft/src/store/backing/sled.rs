@@ -51,10 +51,8 @@ impl SledBacking {
             .write(true)
             .open(dir.join("db"))
             .map_err(OpenError::Io)?;
-        let backing = Self { db, file };
-        backing.sync().map_err(OpenError::Io)?;
         super::super::sync_dir(dir).map_err(OpenError::Io)?;
-        Ok(backing)
+        Ok(Self { db, file })
     }
 }
 

@@ -125,8 +125,10 @@ impl State {
             let text = format!("{id} has the owners n{known} and n{owner} in epoch {epoch}");
             self.violate("I1", text);
         }
-        if epoch > old_epoch && matches!(command.kind, Some(command::Kind::NodeDown(_))) {
-            self.fenced.insert(id.clone(), epoch);
+        if let (Some(old), Some(command::Kind::NodeDown(_))) = (old, &command.kind)
+            && epoch > old.epoch
+        {
+            self.fenced.insert((id.clone(), old.owner_node), epoch);
         }
     }
 

@@ -58,8 +58,8 @@ struct State {
     head: u64,
     newest: Before,
     owners: BTreeMap<(String, u64), u64>,
-    /// Sessions that were moved because a lease was over, with the epoch they got.
-    fenced: BTreeMap<String, u64>,
+    /// Sessions that were moved away from a node because its lease was over, with the epoch they got.
+    fenced: BTreeMap<(String, u64), u64>,
     promises: BTreeMap<u64, Promise>,
     keys: BTreeMap<String, u64>,
     commands: u64,
@@ -138,7 +138,8 @@ impl Truth {
     /// operation is released whose end is applied does no harm, whenever that is.)
     pub fn acts(&self, node: u64, session: &str, epoch: u64, fence_is_open: bool) {
         let mut state = self.lock();
-        let newest = state.fenced.get(session).copied().unwrap_or(0);
+        let fenced = state.fenced.get(&(session.to_owned(), node));
+        let newest = fenced.copied().unwrap_or(0);
         if newest > epoch {
             state.violate(
                 "I1",
