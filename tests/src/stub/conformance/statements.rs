@@ -1,6 +1,7 @@
 //! Statements: what a result looks like, what text is accepted, what can be set.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use arrow_ipc::reader::StreamReader;
@@ -11,7 +12,10 @@ use libra_proto::spark::execute_plan_response::ResponseType;
 use super::probe::{Probe, new_id};
 use super::reading::{Read, failed, refused};
 use super::{RUNS_ON, Scenario, Target, UNTIL_STOPPED};
-use crate::harness::Marker;
+use crate::harness::{Marker, until_some};
+
+/// How long an operation that has ended may take to be let go of.
+const GONE_WITHIN: Duration = Duration::from_secs(20);
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new(
@@ -226,8 +230,12 @@ async fn not_reattachable(target: &Target) -> Result<()> {
         !read.is_complete(),
         "result_complete without reattach_options"
     );
-    let again = probe.execute(&operation, &sql).await.rest().await;
-    failed(&again, "INVALID_HANDLE.OPERATION_ABANDONED")
+    // It is let go of a moment after its stream has ended.
+    let again = until_some("the operation to be gone", GONE_WITHIN, || async {
+        let again = probe.execute(&operation, &sql).await.rest().await;
+        Ok((again.class() != lost).then_some(again))
+    });
+    failed(&again.await?, "INVALID_HANDLE.OPERATION_ABANDONED")
 }
 
 async fn side_by_side(target: &Target) -> Result<()> {
