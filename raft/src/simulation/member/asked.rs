@@ -159,8 +159,12 @@ impl Member {
         changed.unwrap_or_else(|| Err("not in time".to_owned()))
     }
 
-    /// Asks the leader to hand over to `node`.
+    /// Asks the leader to hand over to `node`; refused, as by production's, if that has no vote: openraft
+    /// would wait for it for ever.
     pub async fn hand_over(&self, node: u64) {
+        if !self.status().voters.contains(&node) {
+            return;
+        }
         // An error only says that Raft has stopped.
         let _ = self.0.raft.trigger().transfer_leader(node).await;
     }
