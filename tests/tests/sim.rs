@@ -26,7 +26,7 @@ fn equal_seeds_are_the_same_event_by_event() {
 /// Seeds that once found something, in the product or in the simulation itself.
 #[test]
 fn seeds_that_found_something_are_green() {
-    for seed in [0, 11, 28, 348, 606, 773, 1861, 9237, 11421] {
+    for seed in [0, 11, 28, 348, 606, 773, 1861, 9237, 11421, 74326] {
         let outcome = run(seed, false);
         assert!(outcome.is_green(), "{}", failure(&outcome, &[]));
     }
