@@ -159,8 +159,8 @@ impl Member {
         changed.unwrap_or_else(|| Err("not in time".to_owned()))
     }
 
-    /// Asks the leader to hand over to `node`; refused, as by production's, if that has no vote: openraft
-    /// would wait for it for ever.
+    /// Asks the leader to hand over to `node`; refused, as in production, if that has no vote:
+    /// openraft would wait for it for ever.
     pub async fn hand_over(&self, node: u64) {
         if !self.status().voters.contains(&node) {
             return;

@@ -72,8 +72,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     .needing(super::Needs::Restart),
 ];
 
-/// Waits for one of some states: Spark sets it when the statement's thread has ended, a little later than it
-/// answers the call that ended it.
+/// Waits for one of some states: Spark sets it when the statement's thread has ended, a little later
+/// than it answers the call that ended it.
 async fn comes_to(probe: &Probe, operation: &str, states: &[State]) -> Result<()> {
     let waited = until("the state to be as expected", SETTLED_WITHIN, || async {
         Ok(states.contains(&probe.state(operation).await?))

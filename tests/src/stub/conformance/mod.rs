@@ -33,8 +33,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// How many are played at a time.
 const AT_A_TIME: usize = 4;
 
-/// How long a statement runs that is to be met running and then waited for, in milliseconds: far longer
-/// than a busy server takes for the calls in between.
+/// How long a statement runs that is to be met running and then waited for, in milliseconds: far
+/// longer than a busy server takes for the calls in between.
 const RUNS_ON: u64 = 5_000;
 
 /// How long a statement would run that is stopped, in milliseconds.
