@@ -33,6 +33,8 @@ pub(super) enum Act {
     Spark,
     /// A node is added, this one taken out.
     Replace(u64),
+    /// So many moves of sessions, each to the node after its owner.
+    MoveSessions(usize),
 }
 
 /// Something about the network of one node, or of two.
@@ -130,7 +132,7 @@ impl Act {
             | Self::SlowSync(node, _)
             | Self::FailSync(node)
             | Self::Replace(node) => vec![*node],
-            Self::Spark => Vec::new(),
+            Self::Spark | Self::MoveSessions(_) => Vec::new(),
         }
     }
 
@@ -149,7 +151,8 @@ impl Act {
             | Self::PowerCut(_)
             | Self::Lose(..)
             | Self::Spark
-            | Self::Replace(_) => None,
+            | Self::Replace(_)
+            | Self::MoveSessions(_) => None,
         }
     }
 }
@@ -171,6 +174,7 @@ impl fmt::Display for Act {
             }
             Self::Spark => f.write_str("Spark's driver dies"),
             Self::Replace(node) => write!(f, "a new node for {node}"),
+            Self::MoveSessions(moves) => write!(f, "{moves} moves of sessions"),
         }
     }
 }

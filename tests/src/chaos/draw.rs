@@ -13,6 +13,8 @@ const LOST: u8 = 20;
 const RATE: u64 = 4_000;
 /// How far a clock jumps, s.
 const JUMP: i64 = 600;
+/// How many sessions are moved in one injection, one after the other.
+const MOVES: usize = 20;
 /// How long a slow fsync takes, ms: within a lease, and beyond it.
 const SLOW: [u64; 2] = [300, 3_000];
 
@@ -99,6 +101,7 @@ fn act(fault: Fault, cast: &Cast, dice: &mut Dice) -> Act {
         Fault::DiskLoss => Act::Lose(cast.nodes.clone(), cast.owner(dice)),
         Fault::SparkKill => Act::Spark,
         Fault::Membership => Act::Replace(cast.any(dice)),
+        Fault::SessionMoves => Act::MoveSessions(MOVES),
     }
 }
 

@@ -65,6 +65,8 @@ pub enum Fault {
     SparkKill,
     /// A new node joins and gets a vote, an old one is taken out, under load.
     Membership,
+    /// Sessions with statements in flight are given to other nodes, as an operator does it.
+    SessionMoves,
     /// Owner and leader are killed in turn while three pools have more to do than there are slots.
     Pools,
     /// Two faults at a time, drawn from the seed.
@@ -134,7 +136,7 @@ impl Fault {
             Self::FollowerKill => of(NONE).seen_by(Whose::Others),
             Self::MajorityKill | Self::AllKill => of(NONE).since_return().most(5_000),
             Self::OwnerStop | Self::LeaderStop => of(NONE).holding_calls_back(),
-            Self::RollingRestart | Self::Membership => of(NONE),
+            Self::RollingRestart | Self::Membership | Self::SessionMoves => of(NONE),
             Self::BlackHole | Self::LeaderBlackHole | Self::SparkCut => {
                 of(&[Need::Namespaces]).holding_calls_back().most(6_000)
             }

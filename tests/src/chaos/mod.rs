@@ -4,7 +4,8 @@
 //! - [`place`]: where the nodes run: network namespaces, loop devices, clocks of their own.
 //! - [`rig`]: the cluster under test. [`act`], [`draw`], [`strike`]: what is done to it.
 //! - [`clients`]: who works meanwhile and notes every call.
-//! - [`row`]: one fault, again and again, to its row of the table; [`closing`]: what is known then.
+//! - [`row`]: one fault, again and again, to its row of the table; [`closing`]: what is known then;
+//!   [`log`]: what the log says meanwhile.
 //! - [`report`]: the table, for people and as JSON. [`prove`]: that the checkers can see.
 //!
 //! **Invariant:** what could not be done, or not be seen, is said and is never a pass.
@@ -15,6 +16,7 @@ mod closing;
 mod delay;
 mod draw;
 mod fault;
+mod log;
 mod options;
 mod place;
 mod prove;

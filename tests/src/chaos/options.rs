@@ -66,6 +66,7 @@ const SHORT: &[Fault] = &[
     Fault::PowerCutAll,
     Fault::SparkKill,
     Fault::Membership,
+    Fault::SessionMoves,
     Fault::Pools,
     Fault::Mixed,
 ];

@@ -15,6 +15,7 @@ use super::clients::{Crew, Wanted};
 use super::closing;
 use super::draw;
 use super::fault::From;
+use super::log::LogReader;
 use super::options::Options;
 use super::place::Place;
 use super::place::hosts::Hosts;
@@ -86,6 +87,7 @@ pub(super) async fn run(
         rig,
         crew,
         referee,
+        log: LogReader::default(),
         dice: Dice::new(seed, STREAM),
         seed,
     };
@@ -115,10 +117,14 @@ pub(super) async fn run(
         rig,
         mut crew,
         mut referee,
+        mut log,
         ..
     } = run;
     let closed = closing::evidence(&rig, &mut crew, &mut referee, injections, fault).await;
-    let (evidence, unknown) = closed;
+    let (mut evidence, unknown) = closed;
+    let unread = log.go_on(&rig.cluster).await.err();
+    let unread = unread.map(|error| format!("{error:#}"));
+    evidence.log = log.found();
     let logs = rig.cluster.ids().into_iter().filter_map(|id| {
         let log = rig.cluster.node(id).ok()?.log().ok()?;
         Some((id, log))
@@ -131,7 +137,7 @@ pub(super) async fn run(
             slots: rig.slots,
             tolerated: evidence.tolerated.clone(),
             wanted: options.times(),
-            broken: broken.or(unknown),
+            broken: broken.or(unknown).or(unread),
         },
         evidence,
         logs: logs.collect(),
@@ -145,6 +151,7 @@ struct Run {
     rig: Rig,
     crew: Crew,
     referee: Referee,
+    log: LogReader,
     dice: Dice,
     seed: u64,
 }
@@ -190,7 +197,7 @@ impl Run {
             self.copied_anew().await?;
         }
         passed(SETTLES).await;
-        Ok(())
+        self.log.go_on(&self.rig.cluster).await
     }
 
     /// Who is who now.
@@ -348,7 +355,7 @@ fn lasts(act: &Act) -> Duration {
         Act::Net(_) => 4_000,
         Act::Clock(..) | Act::Fill(_) | Act::SlowSync(..) => 4_000,
         Act::FailSync(_) => 500,
-        Act::Roll(_) | Act::Spark | Act::Replace(_) => 0,
+        Act::Roll(_) | Act::Spark | Act::Replace(_) | Act::MoveSessions(_) => 0,
     })
 }
 

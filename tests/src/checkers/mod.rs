@@ -1,7 +1,8 @@
 //! What is wrong with a run, from [`Evidence`] alone.
 //!
 //! - [`works`]: nothing acknowledged is lost, nothing runs twice, all ends as it must (I2, I3, I8).
-//! - [`states`]: states and epochs only go forward, and an epoch has one owner (I1, I4).
+//! - [`states`]: states and epochs only go forward, and an epoch has one owner (I1, I4). [`log`]: nothing
+//!   comes of what is said under an older epoch (I1).
 //! - [`reads`] by [`linearizable`]: no read is stale (I6). [`bytes`]: results stay as they are (I5).
 //! - [`slots`] and [`pools`]: never too many at once, no slot leaked, shares are kept (I7).
 //! - [`agreement`]: in the end all nodes hold the same and serve (I9). [`rates`]: whether there was
@@ -15,6 +16,7 @@
 mod agreement;
 mod bytes;
 mod linearizable;
+mod log;
 mod pools;
 mod rates;
 mod reads;
@@ -41,6 +43,7 @@ use crate::evidence::{Answer, Evidence, History, Micros};
 pub(crate) fn judge(evidence: &Evidence) -> Vec<Violation> {
     let mut violations = works::check(evidence);
     violations.extend(states::check(evidence));
+    violations.extend(log::check(&evidence.log));
     violations.extend(bytes::check(evidence));
     violations.extend(slots::check(evidence));
     for text in &evidence.history.oddities {

@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::evidence::{
     Call, Dialect, Dice, Execution, Executions, Injection, Kept, Kind, LastWords, LeaseSeen,
-    Newest, Outcome, Owned, Reading, Seen, Served, Share, Span, Submitted, Wants, Work, Wrote,
+    Logged, LoggedWhat, Newest, Outcome, Owned, Reading, Seen, Served, Share, Span, Submitted,
+    Wants, Work, Wrote,
 };
 use crate::harness::{State, Statement};
 use crate::stub::speakers::Turn;
@@ -548,4 +549,36 @@ fn too_little_is_unknown_and_no_service_is_a_violation() {
     injection.well = None;
     run.evidence.injections.push(injection);
     assert_eq!(verdict(&run.evidence), Verdict::Violated);
+}
+
+#[test]
+fn an_end_that_an_older_owner_said_behind_a_move_is_seen() {
+    let logged = |index, ordinal, session: &str, epoch, what| Logged {
+        index,
+        ordinal,
+        session: session.to_owned(),
+        epoch,
+        what,
+    };
+    let ended = || LoggedWhat::Ended("job-1".to_owned());
+    let mut run = Run::well();
+    run.evidence.log = vec![
+        logged(9, 0, "a", 1, ended()),
+        logged(10, 0, "a", 2, LoggedWhat::Owned),
+        logged(10, 1, "b", 2, LoggedWhat::Owned),
+        // By no owner, by the newest, by that of another session.
+        logged(11, 0, "a", 0, ended()),
+        logged(12, 0, "a", 2, ended()),
+        logged(13, 0, "c", 1, ended()),
+    ];
+    run.evidence.log.reverse();
+    assert_eq!(run.classes(), []);
+    for (index, ordinal) in [(10, 2), (14, 0)] {
+        let mut late = run.evidence.log.clone();
+        late.push(logged(index, ordinal, "a", 1, ended()));
+        let found = log::check(&late);
+        assert_eq!(found.len(), 1, "{index}/{ordinal}");
+        assert_eq!(found[0].class, Class::Owners);
+        assert!(found[0].text.contains("epoch 1"), "{}", found[0].text);
+    }
 }

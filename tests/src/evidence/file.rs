@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::history::{Call, Kept, Newest, Owned, Reading, Seen, Served, Submitted, Wrote};
-use super::{Evidence, Execution, Injection, LastWords, Share};
+use super::{Evidence, Execution, Injection, LastWords, Logged, Share};
 use crate::harness::Statement;
 use crate::stub::speakers::Turn;
 
@@ -48,6 +48,7 @@ enum Line {
     Injection(Injection),
     Execution(Execution),
     Turn(Turn),
+    Log(Logged),
     Final(Box<Statement>),
     Node(LastWords),
     SlotsWhole(Result<(), String>),
@@ -86,6 +87,7 @@ fn lines<'a>(head: &Head, evidence: &'a Evidence) -> impl Iterator<Item = Line> 
     let injections = evidence.injections.iter().cloned().map(Line::Injection);
     let executions = evidence.executions.0.iter().cloned().map(Line::Execution);
     let turns = evidence.turns.iter().cloned().map(Line::Turn);
+    let log = evidence.log.iter().cloned().map(Line::Log);
     let finals = evidence.finals.iter().cloned();
     let finals = finals.map(|statement| Line::Final(Box::new(statement)));
     let nodes = evidence.nodes.iter().cloned().map(Line::Node);
@@ -106,6 +108,7 @@ fn lines<'a>(head: &Head, evidence: &'a Evidence) -> impl Iterator<Item = Line> 
         .chain(odd)
         .chain(executions)
         .chain(turns)
+        .chain(log)
         .chain(finals)
         .chain(nodes)
         .chain(whole)
@@ -152,6 +155,7 @@ impl Evidence {
             Line::Injection(injection) => self.injections.push(injection),
             Line::Execution(execution) => self.executions.0.push(execution),
             Line::Turn(turn) => self.turns.push(turn),
+            Line::Log(logged) => self.log.push(logged),
             Line::Final(statement) => self.finals.push(*statement),
             Line::Node(node) => self.nodes.push(node),
             Line::SlotsWhole(whole) => self.slots_whole = Some(whole),
@@ -164,6 +168,7 @@ impl Evidence {
 mod tests {
     use super::*;
     use crate::checkers::sample;
+    use crate::evidence::LoggedWhat;
 
     #[test]
     fn what_is_read_is_what_was_written() {
@@ -173,6 +178,13 @@ mod tests {
         evidence.tolerated = vec!["X".to_owned()];
         evidence.slots_whole = Some(Err("why".to_owned()));
         evidence.turns.push(Turn::default());
+        evidence.log.push(Logged {
+            index: 7,
+            ordinal: 1,
+            session: "s".to_owned(),
+            epoch: 2,
+            what: LoggedWhat::Ended("job-1".to_owned()),
+        });
         evidence.injections.push(Injection::default());
         evidence.history.cancels.push("job-1".to_owned());
         let head = Head {
@@ -188,6 +200,7 @@ mod tests {
         assert_eq!(read.finals, evidence.finals);
         assert_eq!(read.executions.0, evidence.executions.0);
         assert_eq!(read.turns, evidence.turns);
+        assert_eq!(read.log, evidence.log);
         assert_eq!(read.injections, evidence.injections);
         assert_eq!(read.slots_whole, evidence.slots_whole);
 

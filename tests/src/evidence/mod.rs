@@ -4,7 +4,7 @@
 //! - [`history`]: what clients note while they work; [`work`]: what they submit, and what must
 //!   come of it; [`dice`]: the seeded chance that decides it.
 //! - [`executions`]: what the referee counted.
-//! - [`injections`]: what was done to the cluster, and when.
+//! - [`injections`]: what was done to the cluster, and when. [`logged`]: what its log says was done.
 //! - [`mod@file`]: all of it as lines of JSON, to be checked again.
 //!
 //! **Invariant:** holds what was seen and nothing that was concluded: verdicts are the checkers'.
@@ -14,6 +14,7 @@ pub(crate) mod executions;
 pub(crate) mod file;
 pub(crate) mod history;
 pub(crate) mod injections;
+pub(crate) mod logged;
 pub(crate) mod work;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ pub(crate) use history::{
     Submitted, Wrote,
 };
 pub(crate) use injections::{Injection, LeaseSeen, Refusal};
+pub(crate) use logged::{Logged, LoggedWhat};
 pub(crate) use work::{Dialect, Kind, Rows, Wants, Work};
 
 use crate::harness::Statement;
@@ -39,6 +41,8 @@ pub(crate) struct Evidence {
     pub(crate) executions: Executions,
     /// Who spoke to Spark; none where what was done holds calls back on their way.
     pub(crate) turns: Vec<Turn>,
+    /// What the registry's log says of owners and ends; parts that no node kept are left out.
+    pub(crate) log: Vec<Logged>,
     /// Statements that may run at once.
     pub(crate) slots: usize,
     /// Error classes that what was done to Spark itself explains.

@@ -11,6 +11,9 @@ use super::starts::{may_become, timeout_error};
 use super::{Outcome, Step, done, malformed};
 use crate::registry::error::reject;
 
+/// No epoch: the first is 1.
+const NO_OWNER: u64 = 0;
+
 /// The end of a statement.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct End {
@@ -56,15 +59,20 @@ impl Step<'_> {
                 };
             }
         }
-        self.end(job, end);
+        self.end_under(command.epoch, job, end);
         if command.needs_cleanup {
             self.keep_slot(job);
         }
         Ok(done(true))
     }
 
-    /// Ends an active statement; that is activity in its session.
+    /// Ends an active statement that no owner has said the end of.
     pub(super) fn end(&mut self, job: JobId, end: End) {
+        self.end_under(NO_OWNER, job, end);
+    }
+
+    /// Ends an active statement; that is activity in its session.
+    fn end_under(&mut self, epoch: u64, job: JobId, end: End) {
         let now = self.now;
         let Ok(statement) = self.statement(job) else {
             return;
@@ -85,10 +93,10 @@ impl Step<'_> {
             .amend_session(&id, |session| session.last_activity_ms = now);
         self.note_statement(job, &id);
         self.note_session(&id);
-        self.tell_of_end(job);
+        self.tell_of_end(epoch, job);
     }
 
-    fn tell_of_end(&mut self, job: JobId) {
+    fn tell_of_end(&mut self, epoch: u64, job: JobId) {
         let Ok(statement) = self.statement(job) else {
             return;
         };
@@ -106,6 +114,7 @@ impl Step<'_> {
             error_class: error.map(|e| e.error_class.clone()).unwrap_or_default(),
             queue_time_ms: began.saturating_sub(statement.submitted_at_ms),
             execution_time_ms: statement.completed_at_ms.saturating_sub(began),
+            epoch,
         };
         self.tell(event::Kind::StatementEnded(ended));
     }

@@ -69,10 +69,15 @@ fn the_life_of_a_session_and_its_statements_is_told() {
         panic!("no end");
     };
     assert_eq!((ended.queue_time_ms, ended.execution_time_ms), (0, 50));
+    assert_eq!(ended.epoch, 1, "of the owner that said so");
     bench.done(reset("a", 1, "spark-a", "spark-b"));
     assert_eq!(
         told(&bench),
         ["a reset from spark-a", "job-2 Failed LIBRA_SESSION_RESET"]
+    );
+    assert!(
+        matches!(&bench.events[1].kind, Some(event::Kind::StatementEnded(it)) if it.epoch == 0),
+        "no owner said so"
     );
     bench.done(close("a"));
     assert_eq!(told(&bench), ["a ended: asked (false)"]);

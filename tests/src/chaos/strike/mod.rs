@@ -1,13 +1,14 @@
 //! Does it, and takes it back.
 //!
 //! - [`network`]: packets between nodes, clients and Spark; [`syscalls`]: system calls that fail.
-//! - [`members`]: nodes that come and go.
+//! - [`members`]: nodes that come and go. [`sessions`]: sessions that get another owner.
 //!
 //! **Invariant:** what was begun is taken back, whatever happens in between, and every wait has a
 //! limit.
 
 mod members;
 mod network;
+mod sessions;
 mod syscalls;
 
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub(super) struct Begun {
     tracer: Option<GroupProcess>,
 }
 
-/// Does it. A rolling restart, and a change of members, are done when this returns.
+/// Does it. A rolling restart, a change of members, and moves of sessions are done when this returns.
 ///
 /// # Errors
 /// When it cannot be done.
@@ -62,6 +63,7 @@ pub(super) async fn begin(rig: &mut Rig, act: &Act, seed: u64) -> Result<Begun> 
         }
         Act::Spark => rig.stub()?.restart_driver().await?,
         Act::Replace(node) => members::replace(rig, *node).await?,
+        Act::MoveSessions(moves) => sessions::moved(rig, *moves).await?,
     }
     Ok(Begun {
         act: act.clone(),
@@ -105,7 +107,7 @@ impl Begun {
                 rig.cluster.wipe(*lost)?;
                 start(rig, nodes)?;
             }
-            Act::Roll(_) | Act::Spark | Act::Replace(_) => {}
+            Act::Roll(_) | Act::Spark | Act::Replace(_) | Act::MoveSessions(_) => {}
         }
         Ok(())
     }

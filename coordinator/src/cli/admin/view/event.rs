@@ -264,6 +264,7 @@ fn statement_ended(it: StatementEnded, new: impl Fn(EventKind, String) -> EventV
     view.job_id = said(it.job_id);
     view.user = said(it.user);
     view.error_class = said(it.error_class);
+    view.epoch = (it.epoch != 0).then_some(it.epoch);
     view.queue_time_ms = Some(it.queue_time_ms);
     view.execution_time_ms = Some(it.execution_time_ms);
     view
