@@ -10,6 +10,7 @@
 
 mod error;
 mod events;
+mod failure;
 mod feed;
 mod formation;
 mod handle;

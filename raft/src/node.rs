@@ -13,16 +13,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::error::{FatalError, StartError};
+use crate::error::StartError;
+use crate::failure::watch_failure;
 use crate::formation::{self, Former};
 use crate::handle::{Handle, Heard, Inner, ReadQueue, Succession, serve_reads, watch_leadership};
 use crate::membership;
-use crate::metrics::failure;
 use crate::network::client::Network;
 use crate::network::connector::{Connector, TcpConnector};
 use crate::network::peers::Peers;
 use crate::network::service::{self, RaftService};
-use crate::options::{FatalHook, Options, SnapshotPolicy};
+use crate::options::{Options, SnapshotPolicy};
 use crate::store::backing::Backing;
 use crate::store::snapshot_dir::SnapshotDir;
 use crate::store::state_machine::{Shared, StateMachine};
@@ -215,7 +215,7 @@ impl Node {
     /// When the last sync failed, or the log could not be let go of in time.
     pub async fn shutdown(mut self) -> io::Result<()> {
         self.stop_tasks();
-        // A core that panicked has been told of already.
+        // A core that has failed has been told of already.
         let _ = Box::pin(self.handle.inner().raft.shutdown()).await;
         match self.store.take() {
             Some(store) => store.close().await,
@@ -303,22 +303,6 @@ async fn form_group_of_one(
     let marked = tokio::task::spawn_blocking(move || marker.set_initialised()).await;
     let marked = marked.map_err(|panic| raft_error(options, &panic))?;
     marked.map_err(|e| StartError::io("write the marker in", &options.data_dir, e))
-}
-
-/// Ends the process when Raft has stopped by itself: its log is not to be trusted any more.
-async fn watch_failure(inner: Arc<Inner>, on_fatal: FatalHook) {
-    let mut metrics = inner.raft.metrics();
-    loop {
-        let reason = failure(&metrics.borrow_watched());
-        if let Some(reason) = reason {
-            inner.shared.publisher().close();
-            on_fatal.call(&FatalError::Raft { reason });
-            return;
-        }
-        if metrics.changed().await.is_err() {
-            return;
-        }
-    }
 }
 
 /// Has snapshots built by entries and by bytes, and the log purged up to the *older* of the two

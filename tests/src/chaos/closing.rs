@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::time::Instant;
 
 use super::Fault;
 use super::clients::Crew;
@@ -27,6 +28,8 @@ const LAST_WITHIN: Duration = Duration::from_secs(5);
 const SAME_WITHIN: Duration = Duration::from_secs(30);
 /// How often a result is asked for before it cannot be read.
 const ASKED: usize = 5;
+/// After how long a node from which results cannot be read is asked for no more of them.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(30);
 
 /// Everything that can be known once all is quiet, and what kept the rest from being known.
 pub(super) async fn evidence(
@@ -147,6 +150,7 @@ async fn read_again(api: &Api, calls: &Calls, history: &History, statements: &[&
     let mut here = calls.clone();
     here.targets = Targets::all(std::slice::from_ref(api));
     here.patience = LAST_WITHIN;
+    let given_up = Instant::now() + GIVEN_UP_AFTER;
     for statement in statements {
         let wants: Option<&Wants> = works.get(statement.code.as_str()).map(|work| &work.wants);
         let mut read = false;
@@ -158,6 +162,10 @@ async fn read_again(api: &Api, calls: &Calls, history: &History, statements: &[&
         }
         if !read {
             here.cannot_be_read(&statement.job_id);
+            if Instant::now() > given_up {
+                // One is enough to say so.
+                break;
+            }
         }
     }
 }
