@@ -22,6 +22,8 @@ use crate::kill::targets::Targets;
 /// Results that are read again on every node: of those that clients have read, and of others.
 const READ_AGAIN: usize = 120;
 const READ_FIRST: usize = 60;
+/// The same of others where disks go with what is on them: which results were there alone, nobody knows.
+const READ_FIRST_OF_LOST: usize = 1_500;
 /// How long one of the last requests may take.
 const LAST_WITHIN: Duration = Duration::from_secs(5);
 /// How long nodes may take to hold the same.
@@ -72,7 +74,12 @@ async fn look(
     }
     ended?;
     let history = crew.book().look(History::clone);
-    let again = chosen(&history, &evidence.finals);
+    let first = if fault.copies_all_anew() {
+        READ_FIRST_OF_LOST
+    } else {
+        READ_FIRST
+    };
+    let again = chosen(&history, &evidence.finals, first);
     for id in rig.cluster.running() {
         let api = rig.cluster.api(id)?;
         let same_statements = says_the_same(api, &evidence.finals).await.is_ok();
@@ -133,14 +140,14 @@ async fn standings(rig: &Rig) -> Result<HashMap<u64, (u64, u64)>> {
     Ok(seen)
 }
 
-/// Results to read again: the last that clients have read, and some that none has.
-fn chosen<'a>(history: &History, finals: &'a [Statement]) -> Vec<&'a Statement> {
+/// Results to read again: the last that clients have read, and about so many that none has.
+fn chosen<'a>(history: &History, finals: &'a [Statement], first: usize) -> Vec<&'a Statement> {
     let read: HashSet<&str> = history.readings.iter().map(|r| r.job.as_str()).collect();
     let good = finals.iter().filter(|s| s.state == State::Succeeded);
     let (known, others): (Vec<&Statement>, Vec<&Statement>) =
         good.partition(|s| read.contains(s.job_id.as_str()));
-    let step = (others.len() / READ_FIRST).max(1);
-    let others = others.into_iter().step_by(step).take(READ_FIRST);
+    let step = (others.len() / first).max(1);
+    let others = others.into_iter().step_by(step).take(first);
     known.into_iter().take(READ_AGAIN).chain(others).collect()
 }
 

@@ -35,6 +35,8 @@ const WARM_WITHIN: Duration = Duration::from_secs(60);
 const SETTLES: Duration = Duration::from_millis(800);
 /// Between two faults at a time.
 const APART: Duration = Duration::from_millis(700);
+/// The same where statements are to end between them.
+const FAR_APART: Duration = Duration::from_millis(1_500);
 /// How long a fault stays without hindering service for good.
 const SERVES_WITHIN: Duration = Duration::from_secs(20);
 /// How long all may take to be well after a fault: a restart, an election, leases.
@@ -46,7 +48,7 @@ const ASKS_EVERY: Duration = Duration::from_millis(50);
 /// How long no copy may be seen to be missing, which is longer than the pause of whoever looks for
 /// them, and how long there may be no fewer that are.
 const WHOLE_FOR: Duration = Duration::from_secs(7);
-const FEWER_WITHIN: Duration = Duration::from_secs(60);
+const FEWER_WITHIN: Duration = Duration::from_secs(90);
 /// How long it may take to say whether it is ready, or what its metrics are.
 const SAYS_WITHIN: Duration = Duration::from_secs(2);
 
@@ -174,10 +176,14 @@ impl Run {
         let book = self.crew.book().clone();
         injection.in_flight = book.look(|history| in_flight(history, book.now()).len());
         injection.began = book.now();
+        let apart = match self.fault {
+            Fault::DiskLoss => FAR_APART,
+            _ => APART,
+        };
         let mut begun: Vec<Begun> = Vec::new();
         for (at, act) in acts.iter().enumerate() {
             if at > 0 {
-                passed(APART).await;
+                passed(apart).await;
             }
             begun.push(begin(&mut self.rig, act, self.seed).await?);
         }
