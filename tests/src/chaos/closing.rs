@@ -140,13 +140,14 @@ async fn standings(rig: &Rig) -> Result<HashMap<u64, (u64, u64)>> {
     Ok(seen)
 }
 
-/// Results to read again: the last that clients have read, and about so many that none has.
+/// Results to read again: the last that clients have read, and up to so many that none has, spread
+/// over all.
 fn chosen<'a>(history: &History, finals: &'a [Statement], first: usize) -> Vec<&'a Statement> {
     let read: HashSet<&str> = history.readings.iter().map(|r| r.job.as_str()).collect();
     let good = finals.iter().filter(|s| s.state == State::Succeeded);
     let (known, others): (Vec<&Statement>, Vec<&Statement>) =
         good.partition(|s| read.contains(s.job_id.as_str()));
-    let step = (others.len() / first).max(1);
+    let step = others.len().div_ceil(first).max(1);
     let others = others.into_iter().step_by(step).take(first);
     known.into_iter().take(READ_AGAIN).chain(others).collect()
 }

@@ -63,7 +63,7 @@ pub(crate) fn findings(evidence: &Evidence, least: &Least) -> Vec<Finding> {
         of(Check::Lost),
         of(Check::Doubled),
         of(Check::Ends),
-        of(Check::States),
+        of(Check::States).unless(evidence.log.is_empty(), "nothing was read of the log"),
         of(Check::Bytes),
     ];
     let unseen = evidence.slots_whole.is_none();

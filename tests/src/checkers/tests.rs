@@ -53,6 +53,13 @@ impl Run {
             evidence: Evidence {
                 finals: vec![statement("job-1", &work.code, "op", "succeeded")],
                 slots: 2,
+                log: vec![Logged {
+                    index: 1,
+                    ordinal: 0,
+                    session: "default".to_owned(),
+                    epoch: 1,
+                    what: LoggedWhat::Owned,
+                }],
                 ..Evidence::default()
             },
             work,
@@ -581,4 +588,23 @@ fn an_end_that_an_older_owner_said_behind_a_move_is_seen() {
         assert_eq!(found[0].class, Class::Owners);
         assert!(found[0].text.contains("epoch 1"), "{}", found[0].text);
     }
+}
+
+#[test]
+fn a_log_of_which_nothing_was_read_is_no_pass() {
+    let least = Least {
+        injections: 0,
+        served: 0,
+        acknowledged: 0,
+        calls_per_second: 0,
+    };
+    let states = |evidence: &Evidence| {
+        let found = findings(evidence, &least);
+        let of_states = found.into_iter().find(|f| f.check == Check::States);
+        of_states.map(|finding| finding.verdict)
+    };
+    let mut run = Run::well();
+    assert_eq!(states(&run.evidence), Some(Verdict::Pass));
+    run.evidence.log.clear();
+    assert!(matches!(states(&run.evidence), Some(Verdict::Unknown(_))));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use libra_proto::admin::MoveSessionRequest;
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ pub(super) async fn moved(rig: &Rig, moves: usize) -> Result<()> {
     let mut admin = rig.cluster.admin(via).await?;
     let deadline = Instant::now() + DONE_WITHIN;
     for session in rig.sessions.iter().cycle().take(moves) {
-        anyhow::ensure!(Instant::now() < deadline, "{moves} moves took too long");
+        ensure!(Instant::now() < deadline, "{moves} moves took too long");
         let owners = rig.cluster.owners().await?;
         let owns = owners.iter().find(|(_, owned)| owned.contains(session));
         let owner = owns.map_or(0, |(owner, _)| *owner);
