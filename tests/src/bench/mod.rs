@@ -22,6 +22,7 @@ pub mod table;
 
 mod clients;
 mod figures;
+mod large;
 mod process;
 mod sides;
 mod throughput;

@@ -22,8 +22,9 @@ use anyhow::{Result, ensure};
 
 use super::clients::seconds;
 use super::figures::{median, quantile};
+use super::large::{Large, most_rows};
 use super::report::{Goal, Report};
-use super::sides::{Direct, Taken, Through, order, ratio};
+use super::sides::{Direct, Through, order};
 use super::throughput::Throughput;
 use super::work::Work;
 use crate::harness::{Api, Libra};
@@ -32,11 +33,8 @@ const SMALL: &str = "SELECT 1";
 /// The goals.
 const ADDED_MS: Goal = Goal::AtMost(10.0);
 const THROUGHPUT: Goal = Goal::AtLeast(0.97);
-const BANDWIDTH: Goal = Goal::AtLeast(0.9);
 
 const LATENCY: &str = "latency of SELECT 1";
-const DOWNLOAD: &str = "100 MB result";
-const FETCH: &str = "100 MB result, download alone";
 
 /// The arithmetic of the goals, for `--help`.
 pub(super) const EXPLAINED: &str = "\
@@ -49,7 +47,14 @@ throughput where a statement takes t and Libra adds a; with a = 10 ms that is 0.
 t = 323 ms on. With SELECT 1 at t = 18 ms, 10 ms make it 0.64, and 0.97 would ask for 0.6 ms: the two
 goals exclude each other there. Throughput of SELECT 1 is measured and printed too, without a goal,
 with the processor time that Libra takes per statement: with more clients than cores that, not
-latency, is what lowers the ratio. Libra has as many slots as there are clients at most.";
+latency, is what lowers the ratio. Libra has as many slots as there are clients at most.
+
+A result is downloaded once it is whole, so it takes t + a + d where Spark alone takes t: a until it
+is durable and said to be there, d for the download. 0.9 asks for t of at least 9 (a + d): 423 ms with
+the 10 ms of the first goal and a download of 100 MB in 37 ms. The goal is held with the guide's
+large_table, the newest first, on a table of the same columns made for it (and dropped again). Two
+results that cost Spark less than that, SELECT * of the table and bare numbers out of range(), are
+measured and printed too, without a goal.";
 
 /// How much is measured, and where.
 #[derive(Debug, Clone, clap::Args)]
@@ -64,7 +69,7 @@ pub struct Options {
     /// Statements on each side for latency.
     #[arg(long, default_value_t = 200)]
     pub samples: usize,
-    /// Turns on each side for throughput and for the large result.
+    /// Turns on each side for throughput.
     #[arg(long, default_value_t = 5)]
     pub turns: usize,
     /// What the clients run for the throughput that has a goal; an aggregate of about 400 ms on one
@@ -77,9 +82,12 @@ pub struct Options {
     /// Numbers of clients.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32])]
     pub clients: Vec<usize>,
-    /// Rows of the large result, 32 bytes each.
-    #[arg(long, default_value_t = 3_125_000)]
-    pub rows: u64,
+    /// Turns on each side for each large result: it takes Spark a tenth longer one time than another.
+    #[arg(long, default_value_t = 15)]
+    pub downloads: usize,
+    /// Size of the large results, in MB of Arrow; 0 leaves them out.
+    #[arg(long, default_value_t = 100)]
+    pub megabytes: u32,
 }
 
 /// Runs the benchmark.
@@ -96,7 +104,10 @@ pub async fn run(options: &Options) -> Result<Report> {
             let slots = options.clients.iter().copied().max().unwrap_or(1);
             let libra = Libra::on(&options.remote)
                 .set("libra.scheduler.slots", slots.max(1))
-                .set("libra.results.max-rows", options.rows.max(1))
+                .set(
+                    "libra.results.max-rows",
+                    most_rows(options.megabytes).max(1),
+                )
                 .start()
                 .await?;
             pid = libra.pid();
@@ -111,7 +122,13 @@ pub async fn run(options: &Options) -> Result<Report> {
     bench.warm_up(options.samples.min(50)).await?;
     bench.latency(options.samples, &mut report).await?;
     bench.throughput(options, &mut report).await?;
-    bench.large(options, &mut report).await?;
+    let large = Large {
+        direct: &bench.direct,
+        through: &bench.through,
+        megabytes: options.megabytes,
+        turns: options.downloads,
+    };
+    large.measure(&mut report).await?;
     bench.direct.close().await?;
     report.end()
 }
@@ -194,59 +211,4 @@ impl Bench {
         }
         Ok(())
     }
-
-    async fn large(&self, options: &Options, report: &mut Report) -> Result<()> {
-        let rows = options.rows;
-        let sql =
-            format!("SELECT id, id + 1 AS b, id + 2 AS c, id + 3 AS d FROM range(0, {rows}, 1, 4)");
-        if options.turns == 0 {
-            return Ok(());
-        }
-        // The first of its kind is compiled in Spark, on whichever side it comes.
-        self.direct.run(&sql).await?;
-        self.through.arrow(&sql, |_| Ok(())).await?;
-        for turn in 0..options.turns {
-            for side in order(turn) {
-                let begun = Instant::now();
-                let taken = if side == "direct" {
-                    self.direct.run(&sql).await?
-                } else {
-                    self.large_through(&sql, turn, report).await?
-                };
-                ensure!(taken.rows == rows, "{} of {rows} rows", taken.rows);
-                let reached = megabytes_per_second(taken, begun);
-                report.row(DOWNLOAD, turn, side, reached, "MB/s");
-            }
-        }
-        let fetched = median(&report.values(FETCH, "libra"));
-        report.figure(FETCH, fetched, "MB/s");
-        for side in ["direct", "libra"] {
-            let reached = median(&report.values(DOWNLOAD, side));
-            report.figure(format!("{DOWNLOAD}, {side}"), reached, "MB/s");
-        }
-        let ratio = ratio(report, DOWNLOAD);
-        report.judge(format!("{DOWNLOAD}, Libra to direct"), ratio, "", BANDWIDTH);
-        Ok(())
-    }
-
-    /// From the submit to the last byte; the download is noted on its own too.
-    async fn large_through(&self, sql: &str, turn: usize, report: &mut Report) -> Result<Taken> {
-        let mut first = None;
-        let note = |_| {
-            first.get_or_insert_with(Instant::now);
-            Ok(())
-        };
-        let taken = self.through.arrow(sql, note).await?;
-        if let Some(begun) = first {
-            let reached = megabytes_per_second(taken, begun);
-            report.row(FETCH, turn, "libra", reached, "MB/s");
-        }
-        Ok(taken)
-    }
-}
-
-fn megabytes_per_second(taken: Taken, begun: Instant) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "far less than 2^52 bytes")]
-    let bytes = taken.bytes as f64;
-    bytes / 1e6 / begun.elapsed().as_secs_f64()
 }

@@ -6,7 +6,8 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use libra_proto::peer::AppendCopy;
 use libra_proto::types::{Epoch, JobId};
@@ -15,6 +16,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::frames::Frames;
 use crate::results::store::format::{self, BadHeader, HEADER_LEN};
+use crate::results::store::pages::{Growing, Pages};
 use crate::results::store::scan::{self, Stop};
 use crate::results::store::{names, open_or_create};
 
@@ -50,19 +52,27 @@ pub(crate) struct CopyPlace {
 /// A copy open for appending.
 pub(crate) struct CopyFile {
     file: File,
+    path: PathBuf,
     job: JobId,
     epoch: Epoch,
     len: u64,
     hash: Xxh3,
     frames: Frames,
     unsynced: u64,
+    pages: Arc<Pages>,
+    growing: Growing,
     broken: bool,
 }
 
 impl CopyFile {
     /// Opens or makes a copy and leaves of it what is whole, durably; `None` while another writer
     /// has it.
-    pub(super) fn open(path: &Path, job: JobId, epoch: Epoch) -> Result<Option<Self>, CopyFault> {
+    pub(super) fn open(
+        path: &Path,
+        job: JobId,
+        epoch: Epoch,
+        pages: &Arc<Pages>,
+    ) -> Result<Option<Self>, CopyFault> {
         let file = open_or_create(path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -80,12 +90,15 @@ impl CopyFile {
         path.parent().map_or(Ok(()), names::sync)?;
         Ok(Some(Self {
             file,
+            path: path.to_owned(),
             job,
             epoch,
             len: scanned.good,
             hash: scanned.hash,
             frames: Frames::at(scanned.good),
             unsynced: 0,
+            pages: Arc::clone(pages),
+            growing: Growing::default(),
             broken: false,
         }))
     }
@@ -116,6 +129,7 @@ impl CopyFile {
         self.frames.push(&append.data);
         self.len += append.data.len() as u64;
         self.unsynced += append.data.len() as u64;
+        self.pages.grew(&mut self.growing, &self.path, self.len);
         let due = append.flush || self.unsynced >= SYNC_AT;
         if due && self.unsynced > 0 {
             self.file.sync_data()?;

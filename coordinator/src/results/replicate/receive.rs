@@ -3,6 +3,7 @@
 //! **Invariant:** a writer of an older epoch than any seen is refused, also in the middle; one call
 //! at a time has the file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use libra_proto::peer::{AppendCopy, FileId};
@@ -60,7 +61,8 @@ impl ResultStore {
         let opening = async {
             loop {
                 let path = self.path(job, epoch);
-                let open = move || CopyFile::open(&path, job, epoch);
+                let pages = Arc::clone(self.pages());
+                let open = move || CopyFile::open(&path, job, epoch, &pages);
                 let opened = self.writes().run(open).await;
                 let opened = opened.map_err(|error| broken_off(job, &error))?;
                 match opened.map_err(|source| ReceiveError::Fault { job, source })? {

@@ -23,6 +23,7 @@ use super::cache::Known;
 use super::contents::{self, Contents, Decision};
 use super::format::{self, BadHeader, HEAD_LEN, Head, Kind};
 use super::names;
+use super::pages::{Growing, Pages};
 use super::scan::{self, Stop};
 
 /// Bytes stored at which it is time for a sync.
@@ -42,13 +43,14 @@ const AT_HAND_MOST: usize = 4 << 10;
 /// one is damage, not an unfinished write.
 const CUTTABLE_TAIL: u64 = 10 << 20;
 
-/// Whose result is written, and how much of it.
+/// Whose result is written, where, and how much of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) path: PathBuf,
     pub(crate) job: JobId,
     pub(crate) epoch: Epoch,
     pub(crate) limits: Limits,
+    pub(crate) pages: Arc<Pages>,
 }
 
 impl Target {
@@ -91,6 +93,7 @@ pub(crate) struct ResultFile {
     unsynced: u64,
     /// Bytes that a sync under way makes durable.
     syncing: u64,
+    growing: Growing,
     failed: Option<StoreError>,
 }
 
@@ -131,6 +134,7 @@ impl ResultFile {
             whole: None,
             unsynced: 0,
             syncing: 0,
+            growing: Growing::default(),
             failed: None,
             target,
         };
@@ -322,6 +326,9 @@ impl ResultFile {
             let written = self.file.write_all_at(bytes, self.len);
             self.check(written)?;
             self.whole = None;
+            let len = self.len + bytes.len() as u64;
+            let (pages, path) = (&self.target.pages, &self.target.path);
+            pages.grew(&mut self.growing, path, len);
         }
         self.hash.update(bytes);
         self.len += bytes.len() as u64;
@@ -400,6 +407,7 @@ mod tests {
             job: JobId(1),
             epoch: Epoch(1),
             limits,
+            pages: Arc::default(),
         };
         let Open::Ready(mut file) = ResultFile::open(target.clone()).unwrap() else {
             panic!("busy");

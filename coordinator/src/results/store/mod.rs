@@ -4,6 +4,7 @@
 //! - `contents`: what a file holds, and what is to be done with the next response (duplicates,
 //!   gaps, limits).
 //! - `file`, `writer`: appending, recovering, sealing.
+//! - `pages`: how much of it all stays in the page cache.
 //!
 //! **Invariant:** all file work runs behind `disk::Disk`, never on an async thread; the folder
 //! decides what is stored, all that is remembered beside it is what it held under a manifest.
@@ -15,6 +16,7 @@ mod file;
 pub(super) mod format;
 pub(super) mod index;
 pub(super) mod names;
+pub(super) mod pages;
 pub(super) mod scan;
 mod writer;
 
@@ -38,6 +40,7 @@ use cache::{Cache, Known};
 use disk::Disk;
 pub(crate) use disk::Threads;
 use file::Target;
+use pages::Pages;
 
 use super::metrics::ResultMetrics;
 use super::replicate::{Earlier, Fence, ReplicaBook};
@@ -111,6 +114,7 @@ struct Inner {
     peers: OnceLock<Peers>,
     book: OnceLock<Arc<dyn ReplicaBook>>,
     fence: Fence,
+    pages: Arc<Pages>,
     metrics: ResultMetrics,
 }
 
@@ -142,6 +146,7 @@ impl ResultStore {
                 peers: OnceLock::new(),
                 book: OnceLock::new(),
                 fence: Fence::default(),
+                pages: Arc::default(),
                 metrics: ResultMetrics::new().map_err(io::Error::other)?,
             }),
         })
@@ -220,6 +225,10 @@ impl ResultStore {
         &self.inner.writes
     }
 
+    pub(super) fn pages(&self) -> &Arc<Pages> {
+        &self.inner.pages
+    }
+
     pub(super) fn fence(&self) -> &Fence {
         &self.inner.fence
     }
@@ -261,6 +270,7 @@ impl ResultStore {
             job,
             epoch,
             limits: self.inner.options.limits,
+            pages: Arc::clone(&self.inner.pages),
         }
     }
 

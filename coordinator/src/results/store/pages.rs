@@ -1,54 +1,94 @@
-//! What of a long file stays in the page cache.
+//! How much of the long results that were written here stays in the page cache.
 //!
-//! A long result is written once and mostly read once, from its begin to its end. Left alone it
-//! takes memory from everything else, and every page of it is a new one. In a virtual machine that
-//! gives unused memory back, 100 MB of new pages cost 0.2 s of processor time, ten times as much as
-//! copying into pages that are used over and over.
+//! A long result is written once and mostly read once, soon. Left alone all of them fill the page
+//! cache at the cost of everything else on the machine, and every page is a new one. In a virtual
+//! machine that gives unused memory back, the first touch of 100 MB of new pages takes 0.2 s of
+//! processor time, ten times as long as copying into pages that were in use before. So the oldest
+//! pages are let go of as new ones are written, and these take their place.
 //!
-//! **Invariant:** nothing depends on it: what is let go is read from the disk again.
+//! **Invariant:** nothing depends on it: what is let go of is read from the disk again. Files are
+//! known by path and never held open.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::num::NonZeroU64;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Advice, fadvise};
 
-/// Bytes at the begin of a file that stay: all of most results, the first pages of the others.
-const KEPT: u64 = 8 << 20;
+/// Bytes of long results that stay: a few results of the usual limit of rows.
+const STAYS: u64 = 256 << 20;
 
-/// Bytes before a place that stay, for those who follow: a copy is at most so far behind.
-const MARGIN: u64 = 4 << 20;
-
-/// Bytes that are let go at once.
+/// Bytes that are noted, and let go of, at once; shorter files are left to the kernel.
 const STEP: u64 = 1 << 20;
 
-/// How far one who goes through a file has let go of it.
-#[derive(Debug)]
-pub(crate) struct Behind {
-    gone: u64,
+/// The pages of long results in the order in which they were written.
+#[derive(Debug, Default)]
+pub(crate) struct Pages {
+    written: Mutex<Written>,
 }
 
-impl Default for Behind {
-    fn default() -> Self {
-        Self { gone: KEPT }
-    }
+#[derive(Debug, Default)]
+struct Written {
+    parts: VecDeque<Part>,
+    bytes: u64,
 }
 
-impl Behind {
-    /// What can be let go of when everything up to `place` is done with.
-    pub(crate) fn passes(&mut self, place: u64) -> Option<Range<u64>> {
-        let to = place.saturating_sub(MARGIN);
-        if to < self.gone + STEP {
-            return None;
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    path: PathBuf,
+    range: Range<u64>,
+}
+
+/// One file's writer and what of it is not noted yet.
+#[derive(Debug, Default)]
+pub(crate) struct Growing {
+    noted: u64,
+}
+
+impl Pages {
+    /// Takes note that a file has grown to `len`, and lets go of what is the oldest for it.
+    /// Blocking work.
+    pub(crate) fn grew(&self, growing: &mut Growing, path: &Path, len: u64) {
+        if len < growing.noted + STEP {
+            return;
         }
-        Some(std::mem::replace(&mut self.gone, to)..to)
+        let range = std::mem::replace(&mut growing.noted, len)..len;
+        let path = path.to_owned();
+        for part in self.note(Part { path, range }) {
+            // Gone, or not to be opened: then there is nothing to let go of.
+            if let Ok(file) = File::open(&part.path) {
+                let_go(&file, &part.range);
+            }
+        }
     }
+
+    /// What has to go for a new part.
+    fn note(&self, part: Part) -> Vec<Part> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.bytes += length(&part);
+        written.parts.push_back(part);
+        let mut gone = Vec::new();
+        while written.bytes > STAYS
+            && let Some(oldest) = written.parts.pop_front()
+        {
+            written.bytes -= length(&oldest);
+            gone.push(oldest);
+        }
+        gone
+    }
+}
+
+fn length(part: &Part) -> u64 {
+    part.range.end.saturating_sub(part.range.start)
 }
 
 /// Lets go of a part of a file. Pages that are not durable yet stay. Best effort.
-pub(crate) fn let_go(file: &File, part: Range<u64>) {
-    if let Some(length) = NonZeroU64::new(part.end.saturating_sub(part.start)) {
-        let _ = fadvise(file, part.start, Some(length), Advice::DontNeed);
+fn let_go(file: &File, range: &Range<u64>) {
+    if let Some(length) = NonZeroU64::new(range.end.saturating_sub(range.start)) {
+        let _ = fadvise(file, range.start, Some(length), Advice::DontNeed);
     }
 }
 
@@ -56,17 +96,51 @@ pub(crate) fn let_go(file: &File, part: Range<u64>) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_begin_and_what_was_passed_last_stay() {
-        let mut behind = Behind::default();
-        for place in [0, KEPT, KEPT + MARGIN, KEPT + MARGIN + STEP - 1] {
-            assert_eq!(behind.passes(place), None, "{place}");
+    fn part(name: &str, range: Range<u64>) -> Part {
+        Part {
+            path: name.into(),
+            range,
         }
-        let first = KEPT + MARGIN + STEP;
-        assert_eq!(behind.passes(first), Some(KEPT..KEPT + STEP));
-        assert_eq!(behind.passes(first), None, "once only");
-        assert_eq!(behind.passes(0), None, "back to the begin");
-        let next = Some(KEPT + STEP..first + 7 * STEP - MARGIN);
-        assert_eq!(behind.passes(first + 7 * STEP), next, "without a gap");
+    }
+
+    #[test]
+    fn the_oldest_go_when_there_are_too_many() {
+        let pages = Pages::default();
+        assert_eq!(pages.note(part("a", 0..STAYS / 2)), []);
+        assert_eq!(pages.note(part("b", 0..STAYS / 2)), []);
+        assert_eq!(pages.note(part("c", 0..1)), [part("a", 0..STAYS / 2)]);
+        assert_eq!(pages.note(part("c", 1..STAYS / 2)), []);
+        let rest = [part("b", 0..STAYS / 2), part("c", 0..1)];
+        assert_eq!(pages.note(part("d", 0..STAYS / 2 + 1)), rest);
+    }
+
+    #[test]
+    fn a_file_is_noted_in_steps_and_without_a_gap() {
+        let pages = Pages::default();
+        let mut growing = Growing::default();
+        let noted = || {
+            let written = pages.written.lock().unwrap();
+            (written.parts.len(), written.bytes)
+        };
+        let path = Path::new("long");
+        pages.grew(&mut growing, path, STEP - 1);
+        assert_eq!(noted(), (0, 0), "short files are left alone");
+        pages.grew(&mut growing, path, STEP + 5);
+        pages.grew(&mut growing, path, STEP + 6);
+        assert_eq!(noted(), (1, STEP + 5));
+        pages.grew(&mut growing, path, 3 * STEP);
+        assert_eq!(noted(), (2, 3 * STEP));
+    }
+
+    #[test]
+    fn what_was_let_go_of_reads_as_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("result");
+        let bytes: Vec<u8> = (0..3 * STEP).map(|n| (n % 251) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let file = File::open(&path).unwrap();
+        file.sync_all().unwrap();
+        let_go(&file, &(0..3 * STEP));
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use libra_actors::ports::{Appended, ResultPart, StoreError};
@@ -23,6 +24,7 @@ fn target(dir: &Path, limits: Limits) -> Target {
         job: JOB,
         epoch: EPOCH,
         limits,
+        pages: Arc::default(),
     }
 }
 
@@ -249,6 +251,7 @@ fn a_full_disk_is_said() {
         job: JOB,
         epoch: EPOCH,
         limits: UNLIMITED,
+        pages: Arc::default(),
     };
     let mut file = open(&target);
     let Err(StoreError::Io { job, cause }) = file.sync() else {
