@@ -62,7 +62,8 @@ impl Service {
     }
 
     /// Whether requests should come here: a leader is known, this node has applied everything up
-    /// to a read index, and writes are accepted. Spark's state does not matter.
+    /// to a read index, the cluster knows it as its node, and writes are accepted. Spark's state does
+    /// not matter.
     ///
     /// # Cancel safety
     /// May be dropped at any time.
@@ -74,6 +75,8 @@ impl Service {
         let read = self.catch_up(Consistency::Linearizable(patience)).await;
         read.map_err(|_| "no leader answers")?;
         self.view(|registry| match registry.settings() {
+            // Nothing could be given to it, and an operator could not name it.
+            _ if registry.node(node_id).is_none() => Err("the node is not registered yet"),
             _ if is_draining(registry, node_id) => Err("the node is drained"),
             None => Err("the registry has no settings yet"),
             // A statement would be refused for its pool.
