@@ -76,7 +76,7 @@ impl Service {
         read.map_err(|_| "no leader answers")?;
         self.view(|registry| match registry.settings() {
             // Nothing could be given to it, and an operator could not name it.
-            _ if registry.node(node_id).is_none() => Err("the node is not registered yet"),
+            _ if registry.node(node_id).is_none() => Err("the node is not registered"),
             _ if is_draining(registry, node_id) => Err("the node is drained"),
             None => Err("the registry has no settings yet"),
             // A statement would be refused for its pool.

@@ -1,19 +1,19 @@
 //! A result of 100 MB: what reaches the client per second, directly and through Libra.
 //!
-//! # Why the goal has a statement of its own
+//! # When the goal can be met
 //!
 //! A result is downloaded once it is whole: before that the API answers 409. So where Spark takes `t`
 //! for it, it takes `t + a + d` through Libra: `a` until it is durable and said to be there, `d` for
 //! the download. The goal of 0.9 asks for `t ≥ 9 (a + d)`. With the 10 ms that `SELECT 1` may take
 //! longer, and the 37 ms in which two processes on two cores hand 100 MB through a socket (2.7 GB/s),
-//! that is `t ≥ 423 ms`. Spark takes less for rows that cost it next to nothing, however fast Libra
-//! stores them: 220 ms for four columns of numbers out of `range()`, 340 ms for `SELECT *` of a
-//! small table. These are measured and printed, without a goal. The goal is held with the guide's
-//! `large_table` in an order, the newest first, for which Spark has to do some work.
+//! that is `t ≥ 423 ms`, however fast Libra stores. Hence three results that cost Spark differently:
+//! the guide's `large_table` in an order (1.2 s on two cores), as it stands (0.34 to 0.56 s), and bare
+//! numbers out of `range()` (0.22 to 0.35 s), the cheapest rows there are. Each is held to the goal.
 
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use uuid::Uuid;
 
 use super::figures::median;
 use super::report::{Goal, Report};
@@ -26,7 +26,6 @@ const BANDWIDTH: Goal = Goal::AtLeast(0.9);
 const COLUMNS: &str = "id, concat('category-', id % 10) AS category, \
     CAST(id % 100000 / 100 AS decimal(12, 2)) AS amount, \
     timestamp_seconds(1735689600 + id * 30) AS at";
-const TABLE: &str = "libra_bench_large_table";
 const TABLE_ROW_BYTES: f64 = 46.5;
 const NUMBERS_ROW_BYTES: f64 = 32.0;
 
@@ -38,7 +37,6 @@ struct Kind {
     name: &'static str,
     sql: String,
     rows: u64,
-    goal: Option<Goal>,
 }
 
 /// The two sides, and how much is measured.
@@ -74,25 +72,22 @@ impl Large<'_> {
             rows(self.megabytes, TABLE_ROW_BYTES),
             rows(self.megabytes, NUMBERS_ROW_BYTES),
         );
-        self.direct
-            .run(&format!("DROP TABLE IF EXISTS {TABLE}"))
-            .await?;
+        // Another name each time: a run that was killed leaves its files, and maybe not its table.
+        let table = format!("libra_bench_{}", Uuid::new_v4().simple());
         let made = format!("SELECT {COLUMNS} FROM range(0, {of_table})");
         self.direct
-            .run(&format!("CREATE TABLE {TABLE} USING parquet AS {made}"))
+            .run(&format!("CREATE TABLE {table} USING parquet AS {made}"))
             .await?;
         let kinds = [
             Kind {
                 name: "large_table, the newest first",
-                sql: format!("SELECT * FROM {TABLE} ORDER BY at DESC"),
+                sql: format!("SELECT * FROM {table} ORDER BY at DESC"),
                 rows: of_table,
-                goal: Some(BANDWIDTH),
             },
             Kind {
                 name: "large_table",
-                sql: format!("SELECT * FROM {TABLE}"),
+                sql: format!("SELECT * FROM {table}"),
                 rows: of_table,
-                goal: None,
             },
             Kind {
                 name: "bare numbers",
@@ -101,14 +96,17 @@ impl Large<'_> {
                      FROM range(0, {of_numbers}, 1, 4)"
                 ),
                 rows: of_numbers,
-                goal: None,
             },
         ];
-        for kind in &kinds {
-            self.kind(kind, report).await?;
+        let measured = async {
+            for kind in &kinds {
+                self.kind(kind, report).await?;
+            }
+            Ok(())
         }
-        self.direct.run(&format!("DROP TABLE {TABLE}")).await?;
-        Ok(())
+        .await;
+        self.direct.run(&format!("DROP TABLE {table}")).await?;
+        measured
     }
 
     async fn kind(&self, kind: &Kind, report: &mut Report) -> Result<()> {
@@ -140,14 +138,8 @@ impl Large<'_> {
             let reached = median(&report.values(&measure, side));
             report.figure(format!("{measure}, {side}"), reached, "MB/s");
         }
-        let (name, ratio) = (
-            format!("{measure}, Libra to direct"),
-            ratio(report, &measure),
-        );
-        match kind.goal {
-            Some(goal) => report.judge(name, ratio, "", goal),
-            None => report.figure(name, ratio, ""),
-        }
+        let ratio = ratio(report, &measure);
+        report.judge(format!("{measure}, Libra to direct"), ratio, "", BANDWIDTH);
         Ok(())
     }
 

@@ -122,6 +122,7 @@ impl CopyFile {
         if append.restart && append.offset == 0 {
             self.file.set_len(0)?;
             (self.len, self.hash, self.frames) = (0, Xxh3::new(), Frames::at(0));
+            self.growing = Growing::default();
         }
         self.check(append)?;
         self.file.write_all_at(&append.data, self.len)?;

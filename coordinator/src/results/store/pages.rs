@@ -58,10 +58,7 @@ impl Pages {
         let range = std::mem::replace(&mut growing.noted, len)..len;
         let path = path.to_owned();
         for part in self.note(Part { path, range }) {
-            // Gone, or not to be opened: then there is nothing to let go of.
-            if let Ok(file) = File::open(&part.path) {
-                let_go(&file, &part.range);
-            }
+            let_go(&part);
         }
     }
 
@@ -85,10 +82,11 @@ fn length(part: &Part) -> u64 {
     part.range.end.saturating_sub(part.range.start)
 }
 
-/// Lets go of a part of a file. Pages that are not durable yet stay. Best effort.
-fn let_go(file: &File, range: &Range<u64>) {
-    if let Some(length) = NonZeroU64::new(range.end.saturating_sub(range.start)) {
-        let _ = fadvise(file, range.start, Some(length), Advice::DontNeed);
+/// Lets go of a part of a file. Pages that are not durable yet stay, and of a file that is gone there
+/// is nothing to let go of.
+fn let_go(part: &Part) {
+    if let (Ok(file), Some(length)) = (File::open(&part.path), NonZeroU64::new(length(part))) {
+        let _ = fadvise(file, part.range.start, Some(length), Advice::DontNeed);
     }
 }
 
@@ -138,9 +136,14 @@ mod tests {
         let path = folder.path().join("result");
         let bytes: Vec<u8> = (0..3 * STEP).map(|n| (n % 251) as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
-        let file = File::open(&path).unwrap();
-        file.sync_all().unwrap();
-        let_go(&file, &(0..3 * STEP));
+        File::open(&path).unwrap().sync_all().unwrap();
+        let whole = Part {
+            path: path.clone(),
+            range: 0..3 * STEP,
+        };
+        let_go(&whole);
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        std::fs::remove_file(&path).unwrap();
+        let_go(&whole);
     }
 }
