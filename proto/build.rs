@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_transport(false)
         .bytes(".spark.connect.ExecutePlanResponse.ArrowBatch.data")
+        .bytes(".libra.registry.v1.ResultManifest.inline")
         .bytes(".libra.raft.v1.SnapshotPart.data")
         .bytes(".libra.peer.v1")
         .bytes(".libra.admin.v1")

@@ -291,13 +291,24 @@ pub trait ResultWriter: Send {
     async fn append(&mut self, response_id: &str, part: ResultPart)
     -> Result<Appended, StoreError>;
 
-    /// Makes all appended responses durable.
+    /// Makes all appended responses durable; but for a result that is whole and so small that its
+    /// manifest is to bring it along: that one is durable with the statement's end.
     ///
     /// # Errors
     /// When the disk refuses; never retried.
     async fn sync(&mut self) -> Result<(), StoreError>;
 
-    /// Seals the result, durably, and says what the registry is to hold of it.
+    /// Makes all appended responses durable here in any case: the statement's end takes long, and
+    /// Spark does not keep them for ever.
+    ///
+    /// # Errors
+    /// As [`ResultWriter::sync`].
+    async fn keep(&mut self) -> Result<(), StoreError> {
+        self.sync().await
+    }
+
+    /// Seals the result, and says what the registry is to hold of it: of a small one perhaps all,
+    /// of any other what is durable by then.
     ///
     /// # Errors
     /// When the disk refuses.

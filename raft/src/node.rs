@@ -320,12 +320,17 @@ impl LogShortener {
         let mut newest = self.snapshots.watch_newest();
         // What was found in the log at the start counts as grown since.
         let mut bytes_at_snapshot = 0;
+        let (mut covered, mut newest_bytes) = (*newest.borrow(), self.snapshots.newest_bytes());
         loop {
-            let grown_entries = applied.borrow_and_update().saturating_sub(*newest.borrow());
+            if covered != *newest.borrow() {
+                (covered, newest_bytes) = (*newest.borrow(), self.snapshots.newest_bytes());
+            }
+            let grown_entries = applied.borrow_and_update().saturating_sub(covered);
             let appended = self.stats.appended();
             let grown_bytes = appended.saturating_sub(bytes_at_snapshot);
-            let is_due = grown_entries >= self.policy.entries
+            let is_long = grown_entries >= self.policy.entries
                 || (grown_bytes >= self.policy.log_bytes && grown_entries > 0);
+            let is_due = is_long && grown_bytes >= newest_bytes / 2;
             if is_due {
                 newest.mark_unchanged();
                 if self.raft.trigger().snapshot().await.is_err() {

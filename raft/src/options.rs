@@ -55,7 +55,9 @@ pub struct Options {
     pub on_fatal: FatalHook,
 }
 
-/// When a snapshot is built; the log before the last but one snapshot is then removed.
+/// When a snapshot is built; the log before the last but one snapshot is then removed. Never before
+/// the log has grown by half of what the newest snapshot takes: however long history is, at most
+/// twice as much is written for snapshots as for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotPolicy {
     /// After this many applied entries. Default 5000.

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use libra_proto::registry::{CloseSession, Retire, TimeOut, command};
+use libra_proto::registry::{CloseSession, Retire, TimeOut, applied, command};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -21,6 +21,8 @@ use crate::registry_clock::RegistryClock;
 const DEADLINES: Duration = Duration::from_millis(200);
 /// Idle sessions and history are looked at once in so many rounds.
 const ROUNDS_PER_SWEEP: u64 = 5;
+/// Batches of history that one sweep removes at most: more than can have ended since the last one.
+const BATCHES_PER_SWEEP: usize = 20;
 
 /// The reaper of one term; it runs where the registry's leader is.
 pub(crate) struct Reaper;
@@ -124,19 +126,25 @@ async fn close_idle(leader: &Mandate, now_ms: u64) {
     }
 }
 
+/// Removes history until nothing is too old, or a batch was not removed.
 async fn retire(leader: &Mandate, now_ms: u64) {
-    let old = leader.registry().retirable(now_ms);
-    if old.jobs.is_empty() && old.sessions.is_empty() {
-        return;
+    for _ in 0..BATCHES_PER_SWEEP {
+        let old = leader.registry().retirable(now_ms);
+        if old.jobs.is_empty() && old.sessions.is_empty() {
+            return;
+        }
+        let retire = Retire {
+            jobs: old.jobs.iter().map(|job| job.0).collect(),
+            sessions: old.sessions.iter().map(ToString::to_string).collect(),
+        };
+        let result = leader.propose(command::Kind::Retire(retire)).await;
+        let removed = matches!(&result, Proposed::Applied(applied)
+            if matches!(&applied.result, Some(applied::Result::Done(done)) if done.changed));
+        report("retention", result);
+        if !removed {
+            return;
+        }
     }
-    let retire = Retire {
-        jobs: old.jobs.iter().map(|job| job.0).collect(),
-        sessions: old.sessions.iter().map(ToString::to_string).collect(),
-    };
-    report(
-        "retention",
-        leader.propose(command::Kind::Retire(retire)).await,
-    );
 }
 
 fn report(what: &str, result: Proposed) {

@@ -55,13 +55,13 @@ impl Runner {
     async fn commit_end(
         &self,
         end: End,
-        writer: Option<&mut dyn ResultWriter>,
+        mut writer: Option<&mut dyn ResultWriter>,
         needs_cleanup: bool,
     ) -> Outcome {
         if self.fence.pass().await == Owner::Another {
             return Outcome::NotOurs;
         }
-        let (state, result, error) = match (end, writer) {
+        let (state, result, error) = match (end, &mut writer) {
             (End::Succeeded, Some(writer)) => match writer.seal().await {
                 Ok(manifest) => (StatementState::Succeeded, Some(manifest), None),
                 Err(StoreError::Superseded { .. }) => {
@@ -90,18 +90,21 @@ impl Runner {
         };
         failpoint::hit("stored-not-committed");
         Span::current().record("state", state.label());
-        self.commit(Finish {
+        // Until its end is committed a small result is nowhere but in Spark and here.
+        let inline = result.as_ref().is_some_and(|it| !it.inline.is_empty());
+        let sealed = writer.filter(|_| inline);
+        let finish = Finish {
             job: self.statement.job,
             epoch: self.epoch.0,
             state: state.into(),
             result,
             error,
             needs_cleanup,
-        })
-        .await
+        };
+        self.commit(finish, sealed).await
     }
 
-    async fn commit(&self, finish: Finish) -> Outcome {
+    async fn commit(&self, finish: Finish, mut sealed: Option<&mut dyn ResultWriter>) -> Outcome {
         let mut backoff = Duration::from_millis(20);
         loop {
             if self.fence.pass().await == Owner::Another {
@@ -125,6 +128,11 @@ impl Runner {
                 }
                 Proposed::Unknown(reason) => {
                     tracing::debug!(job_id = %self.job(), reason, "end not committed yet");
+                    if let Some(writer) = sealed.take()
+                        && let Err(error) = writer.keep().await
+                    {
+                        tracing::warn!(job_id = %self.job(), %error, "result not kept until its end is committed");
+                    }
                     sleep(backoff).await;
                     backoff = (backoff * 2).min(Duration::from_secs(1));
                 }

@@ -99,6 +99,31 @@ async fn deadlines_are_judged_by_the_registrys_clock() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn history_goes_as_fast_as_it_comes() {
+    let (registry, _node) = node().await;
+    registry.lead(Some(3));
+    for _ in 0..4 {
+        registry.set_old(1_500);
+        sleep(ROUNDS).await;
+        assert_eq!(registry.old(), 0);
+    }
+    // Deadlines have had their turns meanwhile.
+    assert!(terms(&registry, 0).len() > 30);
+}
+
+/// Without an answer the next sweep looks again: nothing is proposed over and over.
+#[tokio::test(start_paused = true)]
+async fn history_that_nobody_removes_waits_for_the_next_sweep() {
+    let (registry, _node) = node().await;
+    registry.set_old(1_500);
+    registry.set_unknown(true);
+    registry.lead(Some(3));
+    sleep(ROUNDS).await;
+    let asked = registry.proposed(|kind| matches!(kind, Kind::Retire(_)).then_some(()));
+    assert!((1..=3).contains(&asked.len()), "{}", asked.len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reaper_that_crashes_is_started_again_in_its_term() {
     let (registry, _node) = node().await;
     registry.panic_times(2);

@@ -18,6 +18,8 @@ use tokio::sync::{broadcast, watch};
 
 pub(crate) const NODE: NodeId = NodeId(1);
 pub(crate) const SESSION: &str = "s";
+/// How much of what is old is told of at once.
+const RETIRABLE: usize = 100;
 /// When the pretended statements began to run.
 pub(crate) const STARTED_MS: u64 = 1_000_000;
 
@@ -45,6 +47,8 @@ struct Inner {
     truth: Option<Option<bool>>,
     confirmed: usize,
     overdue: Vec<JobId>,
+    /// What retention no longer keeps.
+    old: Vec<JobId>,
     panics: usize,
     detector_panics: usize,
     unknown: bool,
@@ -161,6 +165,14 @@ impl Pretended {
         self.lock().confirmed
     }
 
+    pub(crate) fn set_old(&self, statements: u64) {
+        self.lock().old = (1..=statements).map(JobId).collect();
+    }
+
+    pub(crate) fn old(&self) -> usize {
+        self.lock().old.len()
+    }
+
     pub(crate) fn set_overdue(&self, jobs: &[u64]) {
         self.lock().overdue = jobs.iter().map(|job| JobId(*job)).collect();
     }
@@ -213,6 +225,9 @@ impl Pretended {
 impl Inner {
     fn apply(&mut self, kind: &Kind) -> Result<(), RejectionCode> {
         match kind {
+            Kind::Retire(retire) => {
+                self.old = self.old.split_off(retire.jobs.len());
+            }
             Kind::Finish(finish) => {
                 let view = self.of_epoch(finish.epoch)?;
                 view.running.retain(|statement| statement.job != finish.job);
@@ -391,7 +406,11 @@ impl RegistryPort for Pretended {
     }
 
     fn retirable(&self, _now_ms: u64) -> Retirable {
-        Retirable::default()
+        let inner = self.lock();
+        Retirable {
+            jobs: inner.old.iter().take(RETIRABLE).copied().collect(),
+            sessions: Vec::new(),
+        }
     }
 
     fn nodes(&self) -> Vec<NodeRecord> {

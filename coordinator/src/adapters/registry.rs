@@ -124,6 +124,11 @@ impl RaftRegistry {
         self.handle.view(|registry| registry.settings().cloned())
     }
 
+    /// Whether the registry has room for a small result of so many bytes.
+    pub(super) fn has_room_inline(&self, bytes: u64) -> bool {
+        self.handle.view(|registry| registry.has_room_inline(bytes))
+    }
+
     /// All pools, as applied here.
     #[must_use]
     pub fn pools(&self) -> Vec<PoolRecord> {

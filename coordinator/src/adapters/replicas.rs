@@ -26,4 +26,8 @@ impl ReplicaBook for RaftRegistry {
             }
         }
     }
+
+    fn has_room(&self, bytes: u64) -> bool {
+        self.has_room_inline(bytes)
+    }
 }

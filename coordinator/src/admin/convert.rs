@@ -128,9 +128,11 @@ pub(super) fn statement(registry: &Registry, record: &StatementRecord) -> Statem
     }
 }
 
-/// Only holders that can be asked are of use.
+/// Only holders that can be asked are of use; of what is inline, all nodes hold it.
 fn result(registry: &Registry, result: &registry::ResultManifest) -> StatementResult {
     let holders = result.holders.iter();
+    let inline = !result.inline.is_empty();
+    let everyone = registry.nodes().filter(|_| inline);
     let with_that_store = |holder: &&registry::Holder| {
         registry
             .node(NodeId(holder.node_id))
@@ -143,6 +145,7 @@ fn result(registry: &Registry, result: &registry::ResultManifest) -> StatementRe
         holders: holders
             .filter(with_that_store)
             .map(|holder| holder.node_id)
+            .chain(everyone.map(|node| node.node_id))
             .collect(),
     }
 }

@@ -171,8 +171,9 @@ impl Intake<'_> {
             Some(Entity::Statement(statement)) => {
                 counted.statements += 1;
                 counted.outcomes_unknown += u64::from(!statement.state().has_ended());
-                let has_rows = statement.result.as_ref().is_some_and(|r| r.rows > 0);
-                counted.results_lost += u64::from(has_rows);
+                let result = statement.result.as_ref();
+                let is_lost = result.is_some_and(|it| it.rows > 0 && it.inline.is_empty());
+                counted.results_lost += u64::from(is_lost);
             }
             Some(
                 Entity::Header(_)

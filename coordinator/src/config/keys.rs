@@ -202,6 +202,12 @@ pub static KEYS: &[Key] = &[
         |c, v| put(&mut c.results.max_bytes, bytes(v, 1 << 10, 1 << 50)),
     ),
     one(
+        "libra.results.inline-bytes",
+        "1KiB",
+        "Results up to this size are in the memory of every node, 128MiB in all, others in files; 0B: none",
+        |c, v| put(&mut c.results.inline_bytes, bytes(v, 0, 4 << 10)),
+    ),
+    one(
         "libra.results.retention-minutes",
         "1440",
         "How long ended statements and their results are kept",

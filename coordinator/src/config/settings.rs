@@ -100,6 +100,8 @@ pub struct Results {
     pub max_rows: u64,
     /// Bytes of Arrow after which a result is cut, at the end of a batch.
     pub max_bytes: u64,
+    /// Bytes up to which the registry itself holds a result.
+    pub inline_bytes: u64,
     /// How long ended statements and their results are kept.
     pub retention: Duration,
     /// How many ended statements are kept.
@@ -242,6 +244,7 @@ impl Config {
             results: Results {
                 max_rows: 0,
                 max_bytes: 0,
+                inline_bytes: 0,
                 retention: Duration::ZERO,
                 retention_statements: 0,
                 replicas: 0,

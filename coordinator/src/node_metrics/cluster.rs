@@ -26,6 +26,7 @@ pub(super) struct ClusterMetrics {
     cleanups: Gauge,
     queued_bytes: Gauge,
     statements_kept: Gauge,
+    inline_bytes: Gauge,
     clock_behind: Gauge,
     held: Gauge,
     left: Gauge,
@@ -42,6 +43,7 @@ struct Read {
     cleanups: u64,
     queued_bytes: u64,
     ended: u64,
+    inline_bytes: u64,
     clock_ms: u64,
 }
 
@@ -86,6 +88,10 @@ impl ClusterMetrics {
                 "libra_registry_statements_ended",
                 "Ended statements that the registry still has",
             )?,
+            inline_bytes: gauges.one(
+                "libra_registry_inline_result_bytes",
+                "Bytes of small results that the registry holds itself, in memory",
+            )?,
             clock_behind: gauges.one(
                 "libra_clock_behind_seconds",
                 "How far this node's clock is behind the registry's, which follows the fastest",
@@ -121,6 +127,7 @@ impl ClusterMetrics {
         set(&self.cleanups, read.cleanups);
         set(&self.queued_bytes, read.queued_bytes);
         set(&self.statements_kept, read.ended);
+        set(&self.inline_bytes, read.inline_bytes);
         let behind_ms = read.clock_ms.saturating_sub(now_ms());
         self.clock_behind.set(behind_ms as f64 / 1e3);
         self.taken.reset();
@@ -173,6 +180,7 @@ fn read(registry: &Registry) -> Read {
         cleanups: totals.cleanups,
         queued_bytes: totals.queued_bytes,
         ended: totals.ended,
+        inline_bytes: totals.inline_bytes,
         clock_ms: registry.clock_ms(),
     }
 }

@@ -96,6 +96,7 @@ impl TestNode {
             dir: dir.path().join("results"),
             node_id: id,
             store_uuid: format!("uuid-{id}"),
+            inline_bytes: 0,
             limits,
         };
         let store = ResultStore::open(options).await.unwrap();

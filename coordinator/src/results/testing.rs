@@ -111,6 +111,7 @@ pub(crate) async fn store(dir: &Path, limits: Limits) -> ResultStore {
         dir: dir.join("results"),
         node_id: NodeId(1),
         store_uuid: "uuid".to_owned(),
+        inline_bytes: 0,
         limits,
     };
     ResultStore::open(options).await.unwrap()

@@ -76,6 +76,7 @@ pub(super) fn results(config: &Config, store_uuid: String) -> StoreOptions {
             max_rows: config.results.max_rows,
             max_bytes: config.results.max_bytes,
         },
+        inline_bytes: usize::try_from(config.results.inline_bytes).unwrap_or(0),
     }
 }
 

@@ -96,7 +96,7 @@ impl Service {
         let reader = match &found.record.result {
             None => None,
             // After a restore: there is nobody to ask.
-            Some(manifest) if manifest.holders.is_empty() => {
+            Some(manifest) if manifest.holders.is_empty() && manifest.inline.is_empty() => {
                 return Err(ServiceError::ResultLost { job });
             }
             Some(manifest) => {

@@ -64,6 +64,7 @@ impl Bench {
             dir: dir.path().join("results"),
             node_id: NodeId(1),
             store_uuid: "test".to_owned(),
+            inline_bytes: 0,
             limits,
         };
         Self {

@@ -73,6 +73,7 @@ impl TestNode {
             dir: dir.path().join("results"),
             node_id: NodeId(1),
             store_uuid: "store".to_owned(),
+            inline_bytes: 0,
             limits: Limits {
                 max_rows: 1_000_000,
                 max_bytes: 1 << 30,

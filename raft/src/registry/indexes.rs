@@ -69,6 +69,8 @@ pub(super) struct Indexes {
     pub(super) idempotency: BTreeMap<String, Target>,
     /// By node: ended statements whose result it is said to hold.
     pub(super) held: BTreeMap<u64, BTreeSet<JobId>>,
+    /// Bytes of all results that are inline.
+    pub(super) inline_bytes: u64,
     /// By request id: the log index that answered it.
     pub(super) requests: BTreeMap<Vec<u8>, u64>,
     /// Bytes of all request records.
@@ -147,7 +149,7 @@ impl Indexes {
             }
             StatementState::Succeeded | StatementState::Failed | StatementState::Cancelled => {
                 put(&mut self.ended, (statement.completed_at_ms, job), present);
-                self.mark_holders(statement, present);
+                self.mark_result(statement, present);
             }
             StatementState::Unspecified => {}
         }
@@ -222,7 +224,9 @@ impl Indexes {
         count(&mut self.request_bytes, bytes, present);
     }
 
-    fn mark_holders(&mut self, statement: &StatementRecord, present: bool) {
+    fn mark_result(&mut self, statement: &StatementRecord, present: bool) {
+        let inline = statement.result.as_ref().map_or(0, |it| it.inline.len());
+        count(&mut self.inline_bytes, inline as u64, present);
         let holders = statement.result.iter().flat_map(|result| &result.holders);
         for holder in holders {
             edit_at(&mut self.held, holder.node_id, |held| {

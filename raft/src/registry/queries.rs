@@ -8,7 +8,7 @@ use libra_proto::registry::{CleanupRecord, PoolRecord, SessionRecord, Settings, 
 use libra_proto::types::{JobId, NodeId, SessionId};
 
 use super::indexes::SessionJobs;
-use super::state::Registry;
+use super::state::{INLINE_KEPT, Registry};
 
 /// How many statements a session has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Totals {
     pub queued_bytes: u64,
     /// Statements that ended and are still kept.
     pub ended: u64,
+    /// Bytes of their results that the registry holds itself.
+    pub inline_bytes: u64,
     /// Operations that hold a slot although their statement has ended.
     pub cleanups: u64,
 }
@@ -62,6 +64,12 @@ impl Registry {
     #[must_use]
     pub fn clock_ms(&self) -> u64 {
         self.records.clock_ms
+    }
+
+    /// Whether there is room for a small result of so many bytes in the registry itself.
+    #[must_use]
+    pub fn has_room_inline(&self, bytes: u64) -> bool {
+        self.index.inline_bytes.saturating_add(bytes) <= INLINE_KEPT
     }
 
     /// The form of commands and records in use.
@@ -216,6 +224,7 @@ impl Registry {
             queued: self.index.queued,
             running: self.index.running,
             queued_bytes: self.index.queued_bytes,
+            inline_bytes: self.index.inline_bytes,
             ended: self.index.ended.len() as u64,
             cleanups: self.records.cleanups.len() as u64,
         }

@@ -148,7 +148,7 @@ fn cleanup(
     }
 }
 
-/// What has no end yet gets one, and nobody holds a result.
+/// What has no end yet gets one, and nobody holds a result, but for those that are inline.
 fn end_of(
     mut statement: StatementRecord,
     owner: u64,
@@ -157,7 +157,8 @@ fn end_of(
 ) -> StatementRecord {
     if let Some(result) = &mut statement.result {
         result.holders.clear();
-        came_of_it.results_lost += u64::from(result.rows > 0);
+        let is_lost = result.inline.is_empty() && result.rows > 0;
+        came_of_it.results_lost += u64::from(is_lost);
     }
     let was = match statement.state() {
         StatementState::Queued => "queued",

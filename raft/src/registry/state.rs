@@ -28,6 +28,9 @@ pub(super) const TEST_LEVEL: u32 = FEATURE_LEVEL + 1;
 /// How many resets a session remembers.
 pub(super) const RESETS_KEPT: usize = 100;
 
+/// Bytes of results that the registry holds itself, all together; beyond it they become files.
+pub(super) const INLINE_KEPT: u64 = 128 << 20;
+
 /// The id of the one session of mode SHARED.
 pub const SHARED_SESSION: &str = "default";
 

@@ -248,12 +248,15 @@ impl<C: GroupTypes> RaftLogStorage<C> for LogStore<C> {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let mut batch = Batch::default();
-        let slots: Vec<_> = entries
-            .into_iter()
-            .map(|entry| (entry.log_id.index, put_entry(&mut batch, &entry)))
-            .collect();
-        self.inner.backing.write(batch)?;
+        // Each by itself: all of them are on disk in their order or a begin of them is, which is all
+        // that a log needs, and several changes at once cost sled more than one after the other.
+        let mut slots = Vec::new();
+        for entry in entries {
+            let mut batch = Batch::default();
+            let slot = put_entry(&mut batch, &entry);
+            self.inner.backing.write(batch)?;
+            slots.push((entry.log_id.index, slot));
+        }
         let next = {
             let mut index = self.inner.index();
             for (at, slot) in slots {

@@ -124,6 +124,12 @@ impl SnapshotDir {
         self.newest.subscribe()
     }
 
+    /// Bytes of the newest; 0 without one.
+    pub(crate) fn newest_bytes(&self) -> u64 {
+        let found = self.newest().map(|file| fs::metadata(file.path));
+        found.and_then(Result::ok).map_or(0, |found| found.len())
+    }
+
     fn add(&self, file: SnapshotFile) {
         let mut files = self.lock();
         files.retain(|kept| kept.path != file.path);

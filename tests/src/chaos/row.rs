@@ -33,6 +33,8 @@ const STREAM: u64 = 4_711;
 const WARM_WITHIN: Duration = Duration::from_secs(60);
 /// Between the moment when all was well and the next injection.
 const SETTLES: Duration = Duration::from_millis(800);
+/// How long a fault waits for statements on their way; clients send them all the time.
+const FLYING_WITHIN: Duration = Duration::from_secs(5);
 /// Between two faults at a time.
 const APART: Duration = Duration::from_millis(700);
 /// The same where statements are to end between them.
@@ -174,7 +176,13 @@ impl Run {
         injection.victims = acts.iter().flat_map(Act::victims).collect();
         let failed = self.crew.failed_after_retry();
         let book = self.crew.book().clone();
-        injection.in_flight = book.look(|history| in_flight(history, book.now()).len());
+        let flying = || book.look(|history| in_flight(history, book.now()).len());
+        // Statements are short: the fault waits for one to hit. That there was none is said below.
+        let _ = until("statements on their way", FLYING_WITHIN, || async {
+            Ok(flying() > 0)
+        })
+        .await;
+        injection.in_flight = flying();
         injection.began = book.now();
         let apart = match self.fault {
             Fault::DiskLoss => FAR_APART,

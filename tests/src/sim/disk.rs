@@ -29,6 +29,34 @@ pub enum Part {
 /// A response and its id.
 pub type Stored = (String, Part);
 
+/// A small result as the registry holds it.
+#[must_use]
+pub fn inline(parts: &[Stored]) -> Vec<u8> {
+    let lines = parts.iter().map(|(id, part)| match part {
+        Part::Schema => format!("schema {id}\n"),
+        Part::Batch(number) => format!("{number} {id}\n"),
+        Part::Complete => format!("complete {id}\n"),
+    });
+    lines.collect::<String>().into_bytes()
+}
+
+/// What [`inline`] was made of; `None` if it was made of nothing.
+#[must_use]
+pub fn from_inline(bytes: &[u8]) -> Option<Vec<Stored>> {
+    let lines = std::str::from_utf8(bytes).ok()?.lines();
+    lines
+        .map(|line| {
+            let (part, id) = line.split_once(' ')?;
+            let part = match part {
+                "schema" => Part::Schema,
+                "complete" => Part::Complete,
+                number => Part::Batch(number.parse().ok()?),
+            };
+            Some((id.to_owned(), part))
+        })
+        .collect()
+}
+
 /// The result of one statement, as one machine has it.
 #[derive(Debug, Clone, Default)]
 pub struct ResultFile {

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use bytes::Bytes;
 use libra_tests::harness::{Cluster, Submit, bytes_below, until};
 
-use super::{Role, SOON, cast, nothing_ran_twice, stub, succeeded, three};
+use super::{Role, SOON, cast, nothing_ran_twice, sql, stub, succeeded, three};
 
 /// 60 MB in 200 batches, in about four seconds.
 const BIG: &str =
@@ -122,4 +122,59 @@ async fn a_lost_copy_is_made_anew_so_that_another_node_may_die() -> Result<()> {
         ensure!(api.arrow(&job).await? == wanted, "node {id}");
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_results_need_no_file_and_no_node_in_particular() -> Result<()> {
+    let stub = stub().await?;
+    let mut cluster = three(&stub).start().await?;
+    let files = |cluster: &Cluster| -> Result<u64> {
+        let ids = cluster.ids().into_iter();
+        let bytes = ids.map(|id| Ok(bytes_below(&cluster.node(id)?.data_dir().join("results"))));
+        bytes.sum()
+    };
+    let empty = files(&cluster)?;
+    let mut small = Vec::new();
+    for rows in [0, 1, 3] {
+        let submit = sql(&format!("rows={rows} row_bytes=4"));
+        let ended = cluster.any()?.run("default", &submit, SOON).await?;
+        succeeded(&ended)?;
+        let bytes = cluster.any()?.arrow(&ended.job_id).await?;
+        small.push((ended.job_id, bytes));
+    }
+    ensure!(files(&cluster)? == empty, "a small result became a file");
+
+    // Whoever is dead, then from logs and snapshots alone.
+    let all_read = async |cluster: &Cluster| -> Result<()> {
+        for id in cluster.running() {
+            let api = cluster.api(id)?;
+            until("the node to serve", SOON, || async {
+                Ok(api.ready().await)
+            })
+            .await?;
+            for (job, wanted) in &small {
+                ensure!(api.arrow(job).await? == *wanted, "{job} at node {id}");
+            }
+        }
+        Ok(())
+    };
+    for dead in cluster.ids() {
+        cluster.kill9(dead)?;
+        all_read(&cluster).await?;
+        cluster.restart(dead).await?;
+    }
+    for id in cluster.ids() {
+        cluster.kill9(id)?;
+    }
+    for id in cluster.ids() {
+        cluster.spawn(id)?;
+    }
+    all_read(&cluster).await?;
+
+    // One byte more than is kept in the registry, and it is a file on two nodes.
+    let submit = sql("rows=1 row_bytes=1024");
+    let ended = cluster.any()?.run("default", &submit, SOON).await?;
+    succeeded(&ended)?;
+    ensure!(files(&cluster)? > empty + 2 * 1024, "no two files");
+    nothing_ran_twice(&stub).await
 }

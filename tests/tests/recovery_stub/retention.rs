@@ -54,7 +54,7 @@ async fn what_retention_no_longer_keeps_goes_with_its_file_and_its_key() -> Resu
         .set("libra.results.retention-statements", KEPT)
         .start()
         .await?;
-    let submit = sql("rows=3");
+    let submit = sql("rows=3 row_bytes=1000");
     let first = with_key(&libra, "k", &submit).await?;
     assert_succeeded(&first);
     assert_eq!(with_key(&libra, "k", &submit).await?.job_id, first.job_id);
@@ -62,7 +62,10 @@ async fn what_retention_no_longer_keeps_goes_with_its_file_and_its_key() -> Resu
 
     let mut kept = Vec::new();
     for _ in 0..KEPT {
-        let next = libra.api.run("default", &sql("rows=3"), SOON).await?;
+        let next = libra
+            .api
+            .run("default", &sql("rows=3 row_bytes=1000"), SOON)
+            .await?;
         assert_succeeded(&next);
         kept.push(next);
     }
@@ -95,7 +98,10 @@ async fn what_retention_no_longer_keeps_goes_with_its_file_and_its_key() -> Resu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_result_file_of_no_statement_goes_and_others_stay() -> Result<()> {
     let (_stub, mut libra) = together(Settings::default(), 2).await?;
-    let kept = libra.api.run("default", &sql("rows=3"), SOON).await?;
+    let kept = libra
+        .api
+        .run("default", &sql("rows=3 row_bytes=1000"), SOON)
+        .await?;
     libra.kill()?;
     let all = files(&libra.data_dir().join("results"));
     let file = all.first().context("no result file")?;

@@ -4,7 +4,8 @@
 //!
 //! **Invariant:** the whole file is read and hashed before the first byte of it is served, once as
 //! long as its index is remembered; later each record is still held against its own checksum. A small
-//! file that was just written is served from the memory it was hashed in.
+//! file that was just written is served from the memory it was hashed in, and one that the registry
+//! holds itself from there.
 
 use std::fs::File;
 use std::io;
@@ -22,7 +23,7 @@ use crate::results::store::ResultStore;
 use crate::results::store::cache::Known;
 use crate::results::store::format::Kind;
 use crate::results::store::index::Index;
-use crate::results::store::scan::{self, Scanned};
+use crate::results::store::scan::{self, Record, Scanned};
 
 impl ResultStore {
     /// Opens a finished result for reading, from here or from another node that holds it.
@@ -85,6 +86,9 @@ impl ResultStore {
             Some(Known { index, whole: None }) => Some(index),
             None => None,
         };
+        if !manifest.inline.is_empty() {
+            return self.inline_source(job, manifest);
+        }
         let path = self.path(job, Epoch(manifest.epoch));
         let wanted = manifest.clone();
         let opened = self.reads().run(move || open(&path, job, &wanted, known));
@@ -99,6 +103,26 @@ impl ResultStore {
         self.remember(job, manifest, known);
         Ok((Source::File(file), index))
     }
+
+    /// What the registry holds itself.
+    fn inline_source(
+        &self,
+        job: JobId,
+        manifest: &ResultManifest,
+    ) -> Result<(Source, Arc<Index>), ReadError> {
+        let (bytes, epoch) = (manifest.inline.clone(), Epoch(manifest.epoch));
+        check_length(job, bytes.len() as u64, manifest)?;
+        let index = check(job, manifest, |visit| {
+            scan::scan_bytes(&bytes, job, epoch, visit)
+        })?;
+        let index = Arc::new(index);
+        let known = Known {
+            index: Arc::clone(&index),
+            whole: Some(bytes.clone()),
+        };
+        self.remember(job, manifest, known);
+        Ok((Source::Memory(bytes), index))
+    }
 }
 
 fn damaged(job: JobId, cause: String) -> ReadError {
@@ -111,7 +135,21 @@ fn open(
     manifest: &ResultManifest,
     known: Option<Arc<Index>>,
 ) -> Result<(File, Arc<Index>), ReadError> {
-    let failed = |error: io::Error| match error.kind() {
+    let failed = |error: io::Error| failed(job, &error);
+    let file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    check_length(job, length, manifest)?;
+    if let Some(index) = known {
+        return Ok((file, index));
+    }
+    let index = check(job, manifest, |visit| {
+        scan::scan(&file, job, Epoch(manifest.epoch), visit)
+    })?;
+    Ok((file, Arc::new(index)))
+}
+
+fn failed(job: JobId, error: &io::Error) -> ReadError {
+    match error.kind() {
         io::ErrorKind::NotFound => ReadError::NotHere {
             job,
             tried: String::new(),
@@ -120,30 +158,31 @@ fn open(
             job,
             cause: error.to_string(),
         },
-    };
-    let file = File::open(path).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
-    if length != manifest.file_length {
-        let wanted = manifest.file_length;
-        return Err(damaged(
-            job,
-            format!("its length is {length}, the manifest says {wanted}"),
-        ));
     }
-    if let Some(index) = known {
-        return Ok((file, index));
+}
+
+fn check_length(job: JobId, length: u64, manifest: &ResultManifest) -> Result<(), ReadError> {
+    let wanted = manifest.file_length;
+    if length != wanted {
+        let cause = format!("its length is {length}, the manifest says {wanted}");
+        return Err(damaged(job, cause));
     }
+    Ok(())
+}
+
+/// Holds what `scan` reads against the manifest, and says where its batches are.
+fn check(
+    job: JobId,
+    manifest: &ResultManifest,
+    scan: impl FnOnce(&mut dyn FnMut(Record)) -> io::Result<Scanned>,
+) -> Result<Index, ReadError> {
     let mut index = Index::default();
-    let scanned = scan::scan(&file, job, Epoch(manifest.epoch), |record| {
+    let scanned = scan(&mut |record| {
         if record.head.kind == Kind::Batch && record.head.rows > 0 {
             index.push(record.head.start, record.at);
         }
     });
-    check(job, manifest, &scanned.map_err(failed)?)?;
-    Ok((file, Arc::new(index)))
-}
-
-fn check(job: JobId, manifest: &ResultManifest, scanned: &Scanned) -> Result<(), ReadError> {
+    let scanned = scanned.map_err(|error| failed(job, &error))?;
     if let Some(stop) = &scanned.stop {
         return Err(damaged(job, stop.to_string()));
     }
@@ -154,5 +193,5 @@ fn check(job: JobId, manifest: &ResultManifest, scanned: &Scanned) -> Result<(),
             format!("its hash is {hash:016x}, the manifest says {wanted:016x}"),
         ));
     }
-    Ok(())
+    Ok(index)
 }

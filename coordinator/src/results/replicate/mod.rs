@@ -31,10 +31,14 @@ pub(crate) use receive::{ReceiveError, Receiving};
 pub(crate) use search::Earlier;
 pub(crate) use set::Copies;
 
-/// Who is told that other nodes hold a result from now on than those it was begun with.
+/// What the registry is told of the nodes that hold a result, or holds itself.
 #[async_trait]
 pub trait ReplicaBook: Send + Sync + 'static {
     /// Notes the nodes that hold the result while it is written, the owner first. Best effort: it is
     /// not waited for, and what is noted matters only if the owner dies.
     async fn note(&self, job: JobId, epoch: Epoch, nodes: Vec<NodeId>);
+
+    /// Whether the end of a statement may bring a result of so many bytes along, for the registry
+    /// to hold instead of files.
+    fn has_room(&self, bytes: u64) -> bool;
 }

@@ -120,6 +120,10 @@ impl ReplicaBook for Notes {
         let nodes = nodes.into_iter().map(|node| node.0).collect();
         self.0.lock().unwrap().push(nodes);
     }
+
+    fn has_room(&self, _bytes: u64) -> bool {
+        false
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! One result file being written: blocking work.
 //!
 //! What is small is gathered first and written with the next large record, or the next sync: a small
-//! result is written once, as a whole, and stays at hand for whoever reads it right away.
+//! result is written once, as a whole, and stays at hand for whoever reads it right away. One that
+//! the registry is to hold is gathered only, and becomes a file when it turns out too long for that.
 //!
 //! **Invariant:** bytes are only ever appended, and cut away only behind the last whole record; after
 //! a failed write or sync the file takes nothing more.
@@ -21,7 +22,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::Limits;
 use super::cache::Known;
 use super::contents::{self, Contents, Decision};
-use super::format::{self, BadHeader, HEAD_LEN, Head, Kind};
+use super::format::{self, BadHeader, HEAD_LEN, HEADER_LEN, Head, Kind};
 use super::names;
 use super::pages::{Growing, Pages};
 use super::scan::{self, Stop};
@@ -50,6 +51,8 @@ pub(crate) struct Target {
     pub(crate) job: JobId,
     pub(crate) epoch: Epoch,
     pub(crate) limits: Limits,
+    /// Bytes up to which it is no file but for the registry to hold.
+    pub(crate) inline_most: usize,
     pub(crate) pages: Arc<Pages>,
 }
 
@@ -79,7 +82,8 @@ pub(crate) enum Open {
 
 /// A result file open for appending.
 pub(crate) struct ResultFile {
-    file: Arc<File>,
+    /// None while all of it is only gathered, for the registry to hold.
+    file: Option<Arc<File>>,
     target: Target,
     contents: Contents,
     hash: Xxh3,
@@ -112,12 +116,9 @@ impl ResultFile {
     /// Opens or makes the file, cuts an unfinished tail away and makes the rest durable, and always
     /// its name: Spark is at work meanwhile, and later there is one sync less to wait for.
     pub(crate) fn open(target: Target) -> Result<Open, StoreError> {
-        let file = open_or_create(&target.path).map_err(|error| target.io(&error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Open::Busy),
-            Err(TryLockError::Error(error)) => return Err(target.io(&error)),
-        }
+        let Some(file) = lock(&target)? else {
+            return Ok(Open::Busy);
+        };
         let mut contents = Contents::default();
         let visit = |record| contents.note_scanned(record);
         let scanned = scan::scan(&file, target.job, target.epoch, visit)
@@ -126,26 +127,64 @@ impl ResultFile {
             check_cuttable(&target, stop, scanned.len - scanned.good)?;
         }
         let mut opened = Self {
-            file: Arc::new(file),
+            file: Some(Arc::new(file)),
             contents,
             hash: scanned.hash,
             len: scanned.good,
+            ..Self::empty(target)
+        };
+        opened.recover(scanned.len)?;
+        Ok(Open::Ready(Box::new(opened)))
+    }
+
+    /// A result of which nothing is stored anywhere, with no file yet.
+    pub(crate) fn gathering(target: Target) -> Result<Box<Self>, StoreError> {
+        let header = format::encode_header(target.job, target.epoch);
+        let mut begun = Self::empty(target);
+        begun.write(&header)?;
+        Ok(Box::new(begun))
+    }
+
+    fn empty(target: Target) -> Self {
+        Self {
+            file: None,
+            target,
+            contents: Contents::default(),
+            hash: Xxh3::new(),
+            len: 0,
             gathered: Vec::new(),
             whole: None,
             unsynced: 0,
             syncing: 0,
             growing: Growing::default(),
             failed: None,
-            target,
+        }
+    }
+
+    /// Whether it has no file.
+    pub(crate) fn is_gathering(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// Gives what has no file one; false while another writer holds it.
+    pub(crate) fn begin_file(&mut self) -> Result<bool, StoreError> {
+        let Some(file) = lock(&self.target)? else {
+            return Ok(false);
         };
-        opened.recover(scanned.len)?;
-        Ok(Open::Ready(Box::new(opened)))
+        let found = file.metadata().map_err(|error| self.target.io(&error))?;
+        if found.len() > HEADER_LEN {
+            let cause = "there are responses in it already";
+            return Err(self.target.damaged(cause));
+        }
+        self.file = Some(Arc::new(file));
+        self.sync_name()?;
+        Ok(true)
     }
 
     /// Leaves the file as an undisturbed writer would have left it after the last whole record.
     fn recover(&mut self, found: u64) -> Result<(), StoreError> {
         if found > self.len {
-            let cut = self.file.set_len(self.len);
+            let cut = self.file().and_then(|file| file.set_len(self.len));
             cut.map_err(|error| self.target.io(&error))?;
             self.unsynced += 1;
         }
@@ -169,9 +208,14 @@ impl ResultFile {
         self.check(synced)
     }
 
+    fn file(&self) -> io::Result<&Arc<File>> {
+        let not_begun = || io::Error::other("the file was not begun");
+        self.file.as_ref().ok_or_else(not_begun)
+    }
+
     /// The file, to be read beside what is written.
-    pub(crate) fn shared(&self) -> Arc<File> {
-        Arc::clone(&self.file)
+    pub(crate) fn shared(&self) -> Option<Arc<File>> {
+        self.file.clone()
     }
 
     /// Bytes of the file, with what is gathered.
@@ -189,6 +233,11 @@ impl ResultFile {
         self.contents.progress()
     }
 
+    /// Whether all that Spark had is there.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.contents.complete
+    }
+
     /// Whether everything stored is durable.
     pub(crate) fn is_synced(&self) -> bool {
         self.unsynced + self.syncing == 0
@@ -198,7 +247,12 @@ impl ResultFile {
     pub(crate) fn can_gather(&self, id: &str, part: &ResultPart) -> bool {
         // A cut may follow with a record of its own.
         let bytes = contents::payload(part).len() + 2 * (HEAD_LEN + id.len());
-        self.gathered.len() + bytes <= GATHERED_MOST
+        let most = if self.is_gathering() {
+            self.target.inline_most
+        } else {
+            GATHERED_MOST
+        };
+        self.gathered.len() + bytes <= most
     }
 
     /// Whether this part must wait for the sync under way.
@@ -214,10 +268,9 @@ impl ResultFile {
         if self.syncing > 0 || written < SYNC_AT {
             return None;
         }
+        let file = self.shared()?;
         (self.syncing, self.unsynced) = (written, self.unsynced - written);
-        Some(Sync {
-            file: Arc::clone(&self.file),
-        })
+        Some(Sync { file })
     }
 
     /// Takes note of a sync that has run.
@@ -252,7 +305,7 @@ impl ResultFile {
         self.check_usable()?;
         self.write_gathered()?;
         if !self.is_synced() {
-            let synced = self.file.sync_data();
+            let synced = self.file().and_then(|file| file.sync_data());
             self.check(synced)?;
             (self.unsynced, self.syncing) = (0, 0);
         }
@@ -261,13 +314,29 @@ impl ResultFile {
 
     /// Makes the file durable for good and says what it is.
     pub(crate) fn seal(&mut self, holder: Holder) -> Result<ResultManifest, StoreError> {
+        let manifest = self.manifest()?;
+        self.sync()?;
+        Ok(ResultManifest {
+            holders: vec![holder],
+            ..manifest
+        })
+    }
+
+    /// Says what it is, and all of it: it is durable once the registry has taken that.
+    pub(crate) fn seal_inline(&mut self) -> Result<ResultManifest, StoreError> {
+        let manifest = self.manifest()?;
+        let inline = Bytes::copy_from_slice(&self.gathered);
+        self.whole = Some(inline.clone());
+        Ok(ResultManifest { inline, ..manifest })
+    }
+
+    fn manifest(&self) -> Result<ResultManifest, StoreError> {
         self.check_usable()?;
         if !self.contents.ended() {
             return Err(self
                 .target
                 .damaged("it has no end: neither `result_complete` nor a cut is stored"));
         }
-        self.sync()?;
         Ok(ResultManifest {
             schema: self.contents.schema.clone().unwrap_or_default().into(),
             rows: self.contents.rows,
@@ -277,7 +346,7 @@ impl ResultFile {
             epoch: self.target.epoch.0,
             file_length: self.len,
             file_hash: self.hash.digest(),
-            holders: vec![holder],
+            ..ResultManifest::default()
         })
     }
 
@@ -323,7 +392,8 @@ impl ResultFile {
             self.gathered.extend_from_slice(bytes);
         } else {
             self.write_gathered()?;
-            let written = self.file.write_all_at(bytes, self.len);
+            let at = self.len;
+            let written = self.file().and_then(|file| file.write_all_at(bytes, at));
             self.check(written)?;
             self.whole = None;
             let len = self.len + bytes.len() as u64;
@@ -340,7 +410,9 @@ impl ResultFile {
     pub(crate) fn write_gathered(&mut self) -> Result<(), StoreError> {
         let gathered = std::mem::take(&mut self.gathered);
         let at = self.len - gathered.len() as u64;
-        let written = self.file.write_all_at(&gathered, at);
+        let written = self
+            .file()
+            .and_then(|file| file.write_all_at(&gathered, at));
         self.check(written)?;
         if !gathered.is_empty() {
             let kept = at == 0 && gathered.len() <= AT_HAND_MOST;
@@ -360,6 +432,16 @@ impl ResultFile {
 
     fn check_usable(&self) -> Result<(), StoreError> {
         self.failed.clone().map_or(Ok(()), Err)
+    }
+}
+
+/// Opens or makes the file for one writer; none while another has it.
+fn lock(target: &Target) -> Result<Option<File>, StoreError> {
+    let file = open_or_create(&target.path).map_err(|error| target.io(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(target.io(&error)),
     }
 }
 
@@ -407,13 +489,14 @@ mod tests {
             job: JobId(1),
             epoch: Epoch(1),
             limits,
+            inline_most: 0,
             pages: Arc::default(),
         };
         let Open::Ready(mut file) = ResultFile::open(target.clone()).unwrap() else {
             panic!("busy");
         };
         // A descriptor that cannot be written through stands in for a disk that refuses.
-        let writable = std::mem::replace(&mut file.file, File::open(&target.path).unwrap().into());
+        let writable = file.file.replace(File::open(&target.path).unwrap().into());
         assert!(file.can_gather("a", &ResultPart::Complete));
         file.append("a", &ResultPart::Complete).unwrap();
         let failed = file.sync().unwrap_err();

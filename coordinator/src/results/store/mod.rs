@@ -21,6 +21,8 @@ pub(super) mod scan;
 mod writer;
 
 #[cfg(test)]
+mod inline_tests;
+#[cfg(test)]
 mod port_tests;
 #[cfg(test)]
 mod tests;
@@ -75,6 +77,8 @@ pub struct StoreOptions {
     pub store_uuid: String,
     /// How much of a result is kept.
     pub limits: Limits,
+    /// Bytes up to which the registry holds a result itself, if it has room; 0 is none.
+    pub inline_bytes: usize,
 }
 
 /// A file of the store, as the cleaner of orphans sees it.
@@ -264,12 +268,18 @@ impl ResultStore {
         }
     }
 
+    /// Whether the registry would hold a result of so many bytes itself.
+    fn has_room_inline(&self, bytes: u64) -> bool {
+        self.book().is_some_and(|book| book.has_room(bytes))
+    }
+
     fn target(&self, job: JobId, epoch: Epoch) -> Target {
         Target {
             path: self.path(job, epoch),
             job,
             epoch,
             limits: self.inner.options.limits,
+            inline_most: self.inner.options.inline_bytes,
             pages: Arc::clone(&self.inner.pages),
         }
     }

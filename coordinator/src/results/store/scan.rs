@@ -53,12 +53,32 @@ pub(crate) fn scan(
     file: &File,
     job: JobId,
     epoch: Epoch,
-    mut visit: impl FnMut(Record),
+    visit: impl FnMut(Record),
 ) -> io::Result<Scanned> {
     let len = file.metadata()?.len();
     let capacity = usize::try_from(len).map_or(CHUNK, |len| len.min(CHUNK));
     let mut reader = BufReader::with_capacity(capacity, file);
     reader.rewind()?;
+    scan_from(reader, len, job, epoch, visit)
+}
+
+/// The same of a file's bytes.
+pub(crate) fn scan_bytes(
+    bytes: &[u8],
+    job: JobId,
+    epoch: Epoch,
+    visit: impl FnMut(Record),
+) -> io::Result<Scanned> {
+    scan_from(bytes, bytes.len() as u64, job, epoch, visit)
+}
+
+fn scan_from(
+    mut reader: impl BufRead,
+    len: u64,
+    job: JobId,
+    epoch: Epoch,
+    mut visit: impl FnMut(Record),
+) -> io::Result<Scanned> {
     let mut scanned = Scanned {
         good: 0,
         len,

@@ -24,6 +24,7 @@ fn target(dir: &Path, limits: Limits) -> Target {
         job: JOB,
         epoch: EPOCH,
         limits,
+        inline_most: 0,
         pages: Arc::default(),
     }
 }
@@ -251,6 +252,7 @@ fn a_full_disk_is_said() {
         job: JOB,
         epoch: EPOCH,
         limits: UNLIMITED,
+        inline_most: 0,
         pages: Arc::default(),
     };
     let mut file = open(&target);

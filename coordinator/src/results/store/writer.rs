@@ -1,5 +1,6 @@
 //! The async face of a result file being written. Of a long result one part is being made durable
-//! while the next comes in, here and on the nodes that hold copies.
+//! while the next comes in, here and on the nodes that hold copies. Of a result that is small enough
+//! for the registry nothing is written at all: its end brings it along.
 //!
 //! **Invariant:** one call at a time has the file; a call whose caller left ends the writer, because
 //! nobody knows how far it got. The outcome of every sync reaches the file before the file is used
@@ -31,6 +32,7 @@ pub(crate) struct Writer {
     store: ResultStore,
     job: JobId,
     epoch: Epoch,
+    copying: Copying,
     copies: Option<Copies>,
     /// `None` while a call has it, and for good once such a call was abandoned.
     file: Option<Box<ResultFile>>,
@@ -56,26 +58,69 @@ impl Writer {
         earlier: Earlier,
     ) -> Result<Self, StoreError> {
         let (job, epoch) = (target.job, target.epoch);
-        let opened = tokio::time::timeout(BUSY_WAIT, open_free(&store, target)).await;
-        let file = opened.map_err(|_| StoreError::Io {
-            job,
-            cause: format!("another writer has held the file for {BUSY_WAIT:?}"),
-        })??;
-        let (shared, written) = (file.shared(), file.written());
-        let copies = Copies::begin(&store, job, epoch, copying, shared, written);
+        let may_be_small = copying.fresh && target.inline_most > 0;
+        let file = if may_be_small && store.has_room_inline(target.inline_most as u64) {
+            ResultFile::gathering(target)?
+        } else {
+            let opened = tokio::time::timeout(BUSY_WAIT, open_free(&store, target)).await;
+            opened.map_err(|_elapsed| busy(job))??
+        };
         let mut writer = Self {
             store,
             job,
             epoch,
-            copies,
+            copying: copying.clone(),
+            copies: None,
             file: None,
             stored: StoredProgress::default(),
             perhaps_begun: earlier == Earlier::Perhaps,
             syncing: None,
         };
         writer.note(StoredProgress::default());
+        writer.begin_copies(&file);
         writer.take_back(file);
         Ok(writer)
+    }
+
+    fn begin_copies(&mut self, file: &ResultFile) {
+        if let Some(shared) = file.shared() {
+            let (store, copying) = (&self.store, &self.copying);
+            let written = file.written();
+            self.copies = Copies::begin(store, self.job, self.epoch, copying, shared, written);
+        }
+    }
+
+    /// Gives the result a file, and copies, if it has none yet.
+    async fn begin_file(&mut self) -> Result<(), StoreError> {
+        if !self.is_gathering() {
+            return Ok(());
+        }
+        let begin = async {
+            while !self.with(ResultFile::begin_file).await? {
+                tokio::time::sleep(BUSY_POLL).await;
+            }
+            Ok(())
+        };
+        let begun = tokio::time::timeout(BUSY_WAIT, begin).await;
+        begun.map_err(|_elapsed| busy(self.job))??;
+        if let Some(file) = self.file.take() {
+            self.begin_copies(&file);
+            self.file = Some(file);
+        }
+        Ok(())
+    }
+
+    fn is_gathering(&self) -> bool {
+        self.file.as_deref().is_some_and(ResultFile::is_gathering)
+    }
+
+    /// Whether all of it is there, and the registry will hold it. One that was cut is stored: its
+    /// operation goes on in Spark, and whoever ends that asks what is stored.
+    fn goes_inline(&self) -> bool {
+        let Some(file) = self.file.as_deref().filter(|file| file.is_gathering()) else {
+            return false;
+        };
+        file.is_complete() && self.store.has_room_inline(file.len())
     }
 
     /// Nothing more is written once a newer epoch was seen here.
@@ -199,6 +244,13 @@ async fn open_free(store: &ResultStore, target: Target) -> Result<Box<ResultFile
     }
 }
 
+fn busy(job: JobId) -> StoreError {
+    StoreError::Io {
+        job,
+        cause: format!("another writer has held the file for {BUSY_WAIT:?}"),
+    }
+}
+
 fn broken_off(job: JobId, error: &impl ToString) -> StoreError {
     StoreError::Io {
         job,
@@ -226,6 +278,7 @@ impl ResultWriter for Writer {
         {
             return file.append(response_id, &part);
         }
+        self.begin_file().await?;
         let waits = |file: &ResultFile| file.must_wait(&part);
         let through = self.syncing.as_ref().is_some_and(|s| s.task.is_finished());
         if through || self.file.as_deref().is_some_and(waits) {
@@ -252,12 +305,31 @@ impl ResultWriter for Writer {
 
     async fn sync(&mut self) -> Result<(), StoreError> {
         self.check_epoch()?;
+        if self.goes_inline() {
+            return Ok(());
+        }
+        self.keep().await
+    }
+
+    async fn keep(&mut self) -> Result<(), StoreError> {
+        self.check_epoch()?;
+        self.begin_file().await?;
         self.settle().await?;
         self.sync_all(false).await
     }
 
     async fn seal(&mut self) -> Result<ResultManifest, StoreError> {
         self.check_epoch()?;
+        if self.goes_inline()
+            && let Some(file) = &mut self.file
+        {
+            let manifest = file.seal_inline()?;
+            let (progress, known) = (file.progress(), file.known());
+            self.note(progress);
+            self.store.remember(self.job, &manifest, known);
+            return Ok(manifest);
+        }
+        self.begin_file().await?;
         self.settle().await?;
         self.sync_all(true).await?;
         let holder = self.store.holder();

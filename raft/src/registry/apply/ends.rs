@@ -84,7 +84,7 @@ impl Step<'_> {
         let owner = self.session(&id).map_or(0, |session| session.owner_node);
         self.registry.update_statement(job, |statement| {
             statement.set_state(end.state);
-            statement.result = end.result;
+            statement.result = end.result.map(in_a_piece_of_its_own);
             statement.error = end.error;
             statement.completed_at_ms = now;
             statement.ended_on_node = owner;
@@ -158,6 +158,14 @@ impl Step<'_> {
             }
         }
         Ok(done(changed))
+    }
+}
+
+/// What is inline is kept as long as the statement; the buffer it came in is not.
+fn in_a_piece_of_its_own(result: ResultManifest) -> ResultManifest {
+    ResultManifest {
+        inline: result.inline.to_vec().into(),
+        ..result
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) fn full_manifest() -> ResultManifest {
             node_id: 1,
             store_uuid: "store".to_owned(),
         }],
+        ..ResultManifest::default()
     }
 }
 
@@ -116,6 +117,17 @@ fn full_finish() -> Finish {
     }
 }
 
+fn inline_finish() -> Finish {
+    let inline = ResultManifest {
+        inline: vec![4, 5].into(),
+        ..full_manifest()
+    };
+    Finish {
+        result: Some(inline),
+        ..full_finish()
+    }
+}
+
 fn kinds() -> Vec<(&'static str, Kind)> {
     let session_id = || "a".to_owned();
     vec![
@@ -176,6 +188,7 @@ fn kinds() -> Vec<(&'static str, Kind)> {
         ("cancel", cancel(1)),
         ("time-out", time_out(&[1, 300])),
         ("finish", Kind::Finish(full_finish())),
+        ("finish-inline", Kind::Finish(inline_finish())),
         ("cleanup-done", cleanup_done(1, 2)),
         (
             "retire",

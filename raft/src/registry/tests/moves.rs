@@ -219,6 +219,7 @@ impl Move {
             epoch,
             file_hash: job.0,
             holders: holders(&[1, 1 + u64::from(self.who)][usize::from(self.who == 0)..]),
+            inline: vec![0; usize::from(self.luck / 4 % 3)].into(),
             ..ResultManifest::default()
         };
         Finish {

@@ -6,6 +6,7 @@ use libra_proto::types::{Change, JobId, NodeId};
 
 use super::bench::*;
 use super::nodes_bench::*;
+use crate::registry::state::INLINE_KEPT;
 
 const HASH: u64 = 77;
 
@@ -121,6 +122,26 @@ fn holders_follow_the_copies_of_a_sealed_result() {
         sessions: Vec::new(),
     }));
     assert_eq!(held(&bench, 3), [0_u64; 0]);
+}
+
+#[test]
+fn small_results_have_room_until_there_are_too_many() {
+    let mut bench = bench();
+    let room = |bench: &Bench, bytes| bench.registry.has_room_inline(bytes);
+    assert!(room(&bench, INLINE_KEPT) && !room(&bench, INLINE_KEPT + 1));
+    let mut small = succeeds(&[]);
+    if let Some(result) = &mut small.result {
+        result.inline = vec![7; 100].into();
+    }
+    bench.done(Kind::Finish(small));
+    assert!(room(&bench, INLINE_KEPT - 100) && !room(&bench, INLINE_KEPT - 99));
+    // It is nobody's file: nothing is to be copied.
+    assert_eq!(bench.registry.under_copied(JobId(0), 10, 10).found, []);
+    bench.done(Kind::Retire(Retire {
+        jobs: vec![1],
+        sessions: Vec::new(),
+    }));
+    assert!(room(&bench, INLINE_KEPT));
 }
 
 #[test]

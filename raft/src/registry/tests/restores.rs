@@ -98,6 +98,25 @@ fn restore(bench: &mut Bench, records: &[SnapshotRecord], end_with: RestoreEnd) 
 }
 
 #[test]
+fn small_results_come_along() {
+    let mut old = old();
+    let inline = Finish {
+        result: Some(ResultManifest {
+            rows: 1,
+            inline: vec![1, 2].into(),
+            ..ResultManifest::default()
+        }),
+        ..finish(2, old.session("a").epoch, StatementState::Succeeded)
+    };
+    old.done(Kind::Finish(inline));
+    let mut new = fresh(Mode::Isolated);
+    let restored = restore(&mut new, &records(&old), end(0));
+    assert_eq!((restored.results_lost, restored.outcomes_unknown), (1, 2));
+    let kept = |bench: &Bench| bench.statement(2).result.clone();
+    assert_eq!(kept(&new), kept(&old));
+}
+
+#[test]
 fn sessions_live_again_and_what_had_no_end_gets_one() {
     let old = old();
     let mut new = fresh(Mode::Isolated);

@@ -12,7 +12,7 @@ use libra_raft::simulation::Runtime;
 use super::Node;
 use super::registry::Proposed;
 use super::results::has_result;
-use crate::sim::disk::Stored;
+use crate::sim::disk::{Stored, from_inline};
 use crate::sim::spark::ENDPOINT;
 
 /// How long a request waits for the registry.
@@ -191,6 +191,9 @@ impl Node {
         let Some(manifest) = statement.result else {
             return Err(Refused::NoResult);
         };
+        if !manifest.inline.is_empty() {
+            return from_inline(&manifest.inline).ok_or(Refused::NoResult);
+        }
         if let Some(parts) = self.holds(job, &manifest) {
             return Ok(parts);
         }

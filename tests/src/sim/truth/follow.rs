@@ -8,6 +8,7 @@ use libra_proto::types::JobId;
 use libra_raft::registry::Registry;
 
 use super::State;
+use crate::sim::disk::{ResultFile, from_inline};
 use crate::sim::spark::ENDPOINT;
 use crate::sim::world::World;
 
@@ -173,13 +174,24 @@ impl State {
             let text = format!("job-{} succeeded without a result", statement.job);
             return self.violate("I5", text);
         };
+        let sealed = (manifest.file_length, manifest.file_hash);
+        let inline = from_inline(&manifest.inline).map(|parts| ResultFile {
+            parts,
+            ..ResultFile::default()
+        });
+        if !inline.is_some_and(|file| manifest.inline.is_empty() || file.seal() == sealed) {
+            let text = format!(
+                "job-{} ended with another result than it had",
+                statement.job
+            );
+            return self.violate("I5", text);
+        }
         for holder in &manifest.holders {
             let Some(disk) = world.disk(holder.node_id) else {
                 continue;
             };
             let results = disk.results();
             let file = results.get(&statement.job);
-            let sealed = (manifest.file_length, manifest.file_hash);
             if !file.is_some_and(|file| file.is_durable() && file.seal() == sealed) {
                 let text = format!(
                     "job-{} ended with n{} as a holder, which has {:?} of {} parts durably",

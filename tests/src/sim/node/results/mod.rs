@@ -75,6 +75,7 @@ impl Node {
                 }
             }
         }
+        let gathers = fresh && longest.is_none() && job.is_multiple_of(2);
         let parts = longest.map(|(_, parts)| parts).unwrap_or_default();
         progress.begun = !parts.is_empty();
         progress.perhaps_begun &= !progress.begun;
@@ -93,20 +94,23 @@ impl Node {
             file.epoch = file.epoch.max(epoch);
         }
         let copies = Arc::new(Copies {
-            acked: Mutex::new(others.iter().map(|id| (*id, 0)).collect()),
+            acked: Mutex::default(),
             moved: Bell::default(),
             over: std::sync::atomic::AtomicBool::new(false),
         });
-        for other in others {
-            Runtime::go(self.clone().pump(job, epoch, other, Arc::clone(&copies)));
-        }
-        Ok(Writer {
+        let writer = Writer {
             node: self.clone(),
             job,
             epoch,
+            others,
             copies,
             progress,
-        })
+            gathered: gathers.then(Vec::new),
+        };
+        if !gathers {
+            writer.begin_copies();
+        }
+        Ok(writer)
     }
 
     /// Lets a writer of that epoch in, and none of an older one any more; tells what is here. None

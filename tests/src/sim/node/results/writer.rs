@@ -9,16 +9,23 @@ use libra_raft::simulation::{Bell, Runtime};
 
 use super::super::Node;
 use super::{PATIENCE, Progress, Superseded, lets_in};
-use crate::sim::disk::Part;
+use crate::sim::disk::{Part, ResultFile, Stored, inline};
 
 /// One statement's result, being written here and on other nodes.
 pub(in super::super) struct Writer {
     pub(super) node: Node,
     pub(super) job: u64,
     pub(super) epoch: u64,
+    /// Who is to have copies.
+    pub(super) others: Vec<u64>,
     pub(super) copies: Arc<Copies>,
     pub(in super::super) progress: Progress,
+    /// What is stored nowhere, for the end to bring along; `None` once there is a file.
+    pub(super) gathered: Option<Vec<Stored>>,
 }
+
+/// The most responses that the registry holds of one result.
+const INLINE_MOST: usize = 4;
 
 /// How far the copies have come.
 pub(super) struct Copies {
@@ -49,6 +56,33 @@ impl Drop for Writer {
 
 /// What a node has of a result.
 impl Writer {
+    pub(super) fn begin_copies(&self) {
+        for other in &self.others {
+            self.copies.acked().insert(*other, 0);
+            let (node, copies) = (self.node.clone(), Arc::clone(&self.copies));
+            Runtime::go(node.pump(self.job, self.epoch, *other, copies));
+        }
+    }
+
+    /// Gives the result a file, and copies, if it has none yet.
+    fn begin_file(&mut self) {
+        if let Some(parts) = self.gathered.take() {
+            let mut results = self.node.0.disk.results();
+            let file = results.entry(self.job).or_default();
+            if lets_in(file, self.epoch) {
+                (file.parts, file.synced) = (parts, 0);
+            }
+            drop(results);
+            self.begin_copies();
+        }
+    }
+
+    /// All of it, if the registry is to hold it.
+    fn goes_inline(&self) -> Option<&[Stored]> {
+        let parts = self.gathered.as_deref()?;
+        matches!(parts.last(), Some((_, Part::Complete))).then_some(parts)
+    }
+
     /// The response that a reattach continues after.
     pub(in super::super) fn last_response_id(&self) -> Option<String> {
         let results = self.node.0.disk.results();
@@ -72,26 +106,42 @@ impl Writer {
             if !lets_in(file, self.epoch) {
                 return Err(Superseded);
             }
+            let parts = self.gathered.as_mut().unwrap_or(&mut file.parts);
             // What comes again from the first response on is known already.
             let known = match &part {
-                Part::Schema => file.parts.iter().any(|(_, part)| *part == Part::Schema),
+                Part::Schema => parts.iter().any(|(_, part)| *part == Part::Schema),
                 Part::Batch(_) | Part::Complete => {
                     // A schema may share its response with the first batch.
-                    file.parts
+                    parts
                         .iter()
                         .any(|had| had.0 == response_id && had.1 == part)
                 }
             };
             if !known {
-                file.parts.push((response_id, part));
+                parts.push((response_id, part));
             }
+        }
+        if self
+            .gathered
+            .as_ref()
+            .is_some_and(|it| it.len() > INLINE_MOST)
+        {
+            self.begin_file();
         }
         self.copies.moved.nudge();
         Ok(())
     }
 
+    /// Makes what was appended durable here, unless the end is to bring it along.
+    pub(in super::super) async fn sync(&mut self) {
+        if self.goes_inline().is_none() {
+            self.keep().await;
+        }
+    }
+
     /// Makes what was appended durable here.
-    pub(in super::super) async fn sync(&self) {
+    pub(in super::super) async fn keep(&mut self) {
+        self.begin_file();
         let length = {
             let results = self.node.0.disk.results();
             results.get(&self.job).map_or(0, |file| file.parts.len())
@@ -101,31 +151,52 @@ impl Writer {
     }
 
     /// Seals the result: durable here, and on the copies that make it.
-    pub(in super::super) async fn seal(&self) -> Result<ResultManifest, Superseded> {
-        let manifest = |holders: &[u64]| {
-            let results = self.node.0.disk.results();
-            let file = results.get(&self.job).cloned().unwrap_or_default();
+    pub(in super::super) async fn seal(&mut self) -> Result<ResultManifest, Superseded> {
+        if let Some(parts) = self.goes_inline() {
+            let file = ResultFile {
+                parts: parts.to_vec(),
+                ..ResultFile::default()
+            };
             let (file_length, file_hash) = file.seal();
-            ResultManifest {
+            return Ok(ResultManifest {
                 epoch: self.epoch,
                 file_length,
                 file_hash,
                 batches: file_length,
-                holders: holders.iter().map(|id| holder(*id)).collect(),
+                inline: inline(parts).into(),
                 ..ResultManifest::default()
-            }
-        };
+            });
+        }
+        self.begin_file();
+        self.seal_file().await
+    }
+
+    fn manifest(&self, holders: &[u64]) -> ResultManifest {
+        let results = self.node.0.disk.results();
+        let file = results.get(&self.job).cloned().unwrap_or_default();
+        let (file_length, file_hash) = file.seal();
+        ResultManifest {
+            epoch: self.epoch,
+            file_length,
+            file_hash,
+            batches: file_length,
+            holders: holders.iter().map(|id| holder(*id)).collect(),
+            ..ResultManifest::default()
+        }
+    }
+
+    async fn seal_file(&mut self) -> Result<ResultManifest, Superseded> {
         if safety::off(Safety::CopiesBeforeEnd) {
             let mut holders = vec![self.node.id()];
             holders.extend(self.copies.acked().keys());
-            return Ok(manifest(&holders));
+            return Ok(self.manifest(&holders));
         }
-        self.sync().await;
+        self.keep().await;
         let missing = self.wait_for_copies().await;
         for lost in missing {
             self.replace(lost).await?;
         }
-        let length = manifest(&[]).file_length as usize;
+        let length = self.manifest(&[]).file_length as usize;
         let mut holders = vec![self.node.id()];
         let acked = self.copies.acked();
         holders.extend(
@@ -141,7 +212,7 @@ impl Writer {
             .is_some_and(|file| lets_in(file, self.epoch));
         drop(results);
         if ours {
-            Ok(manifest(&holders))
+            Ok(self.manifest(&holders))
         } else {
             Err(Superseded)
         }

@@ -31,13 +31,13 @@ impl Runner {
     pub(super) async fn finish(
         &self,
         end: End,
-        writer: Option<&mut Writer>,
+        mut writer: Option<&mut Writer>,
         needs_cleanup: bool,
     ) -> Outcome {
         if self.fence.pass().await == Owner::Another {
             return Outcome::NotOurs;
         }
-        let (state, result, error) = match (end, writer) {
+        let (state, result, error) = match (end, &mut writer) {
             (End::Succeeded, Some(writer)) => match writer.seal().await {
                 Ok(manifest) => (StatementState::Succeeded, Some(manifest), None),
                 Err(Superseded) => {
@@ -61,7 +61,7 @@ impl Runner {
             error,
             needs_cleanup,
         };
-        let outcome = self.commit(finish).await;
+        let outcome = self.commit(finish, writer).await;
         if outcome == Outcome::Ended && !needs_cleanup {
             let world = self.node.world();
             let operation = &self.statement.operation_id;
@@ -71,7 +71,7 @@ impl Runner {
         outcome
     }
 
-    pub(super) async fn commit(&self, finish: Finish) -> Outcome {
+    async fn commit(&self, finish: Finish, mut writer: Option<&mut Writer>) -> Outcome {
         let mut backoff = Duration::from_millis(20);
         loop {
             if self.fence.pass().await == Owner::Another {
@@ -87,6 +87,11 @@ impl Runner {
                     };
                 }
                 Proposed::Unknown(_) => {
+                    if finish.result.is_some()
+                        && let Some(writer) = writer.take()
+                    {
+                        writer.keep().await;
+                    }
                     Runtime::pause(backoff).await;
                     backoff = (backoff * 2).min(Duration::from_secs(1));
                 }
