@@ -204,7 +204,8 @@ fn channel(
         .keep_alive_while_idle(false)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .initial_stream_window_size(options.window_bytes)
-        .initial_connection_window_size(options.connection_window_bytes);
+        .initial_connection_window_size(options.connection_window_bytes)
+        .max_frame_size(options.frame_bytes);
     if endpoint.use_ssl() {
         let tls = ClientTlsConfig::new()
             .with_native_roots()

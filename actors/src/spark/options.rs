@@ -29,6 +29,9 @@ pub struct ClientOptions {
     /// Flow-control window of the connection, in bytes. Far more than a stream's, so that a
     /// statement whose consumer waits for its disk does not hold up the others. Default 256 MiB.
     pub connection_window_bytes: u32,
+    /// The largest HTTP/2 frame that Spark may send, in bytes: with the 16 KiB that is usual, taking
+    /// in a large result costs a fifth more processor time. Default 128 KiB.
+    pub frame_bytes: u32,
     /// How the channel is opened. Default: over TCP.
     pub dial: Dial,
 }
@@ -45,6 +48,7 @@ impl Default for ClientOptions {
             max_message_bytes: 128 << 20,
             window_bytes: 1 << 20,
             connection_window_bytes: 256 << 20,
+            frame_bytes: 128 << 10,
             dial: Dial::TCP,
         }
     }

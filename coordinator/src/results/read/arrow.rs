@@ -19,6 +19,9 @@ use super::{ReadError, ResultReader, Sealed, schema};
 /// Small messages are joined up to this size.
 const CHUNK: usize = 64 << 10;
 
+/// Bytes at which a step has read enough: a thread is woken once for a few batches.
+const STEP: usize = 512 << 10;
+
 /// Where a download is.
 struct Progress {
     cursor: Cursor,
@@ -70,11 +73,12 @@ async fn taken<F: Future + Unpin>(reading: &mut MaybeDone<F>) -> Option<F::Outpu
 }
 
 impl Progress {
-    /// Reads on until there is a chunk to send; the second part is `None` after the end marker.
+    /// Reads a step on; the second part is `None` after the end marker.
     fn step(mut self) -> Result<(Vec<Bytes>, Option<Self>), ReadError> {
         let mut chunks = Vec::new();
         let mut joined = BytesMut::new();
-        while chunks.is_empty() && joined.len() < CHUNK {
+        let mut read = 0;
+        while read < STEP {
             let Some(stored) = self.cursor.next()? else {
                 self.finish(&mut joined)?;
                 chunks.push(joined.freeze());
@@ -85,6 +89,7 @@ impl Progress {
                 .messages(&stored)
                 .map_err(|error| sealed.damaged(error))?;
             for message in messages {
+                read += message.len();
                 if message.len() < CHUNK {
                     joined.extend_from_slice(&message);
                 } else {
