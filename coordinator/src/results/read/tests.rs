@@ -148,6 +148,27 @@ async fn arrow_is_one_stream_of_sparks_own_messages() {
 }
 
 #[tokio::test]
+async fn small_batches_are_downloaded_many_at_once_and_not_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path(), UNLIMITED).await;
+    let batches = (0..100).map(|n| batch(n * 1000, 1000, None));
+    let parts = [schema(columns())].into_iter().chain(batches).collect();
+    let reader = reader_of(&store, parts).await;
+    let chunks: Vec<Bytes> = reader.arrow_stream().try_collect().await.unwrap();
+    let lengths: Vec<usize> = chunks.iter().map(Bytes::len).collect();
+    let (last, whole) = lengths.split_last().unwrap();
+    // A step ends with the batch that makes it half a MB.
+    for length in whole {
+        assert!((512 << 10..600 << 10).contains(length), "{lengths:?}");
+    }
+    assert!(whole.len() > 2 && *last < 600 << 10, "{lengths:?}");
+    assert_eq!(
+        ids(&chunks.concat().into()),
+        (0..100_000).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
 async fn a_result_cut_inside_a_batch_ends_exactly_there() {
     let dir = tempfile::tempdir().unwrap();
     for max_rows in 0..TOTAL {
