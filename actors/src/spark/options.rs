@@ -29,8 +29,8 @@ pub struct ClientOptions {
     /// Flow-control window of the connection, in bytes. Far more than a stream's, so that a
     /// statement whose consumer waits for its disk does not hold up the others. Default 256 MiB.
     pub connection_window_bytes: u32,
-    /// The largest HTTP/2 frame that Spark may send, in bytes: with the 16 KiB that is usual, taking
-    /// in a large result costs a fifth more processor time. Default 128 KiB.
+    /// The largest HTTP/2 frame that Spark may send, in bytes, 16 KiB to 16 MiB - 1. With the usual
+    /// 16 KiB, taking in a large result costs a fifth more processor time. Default 128 KiB.
     pub frame_bytes: u32,
     /// How the channel is opened. Default: over TCP.
     pub dial: Dial,

@@ -4,13 +4,14 @@
 //! **Invariant:** the schema message once, Spark's own batch messages byte for byte, one end marker.
 //! Only a batch that a limit cut in its middle is encoded anew.
 
-use std::pin::Pin;
+use std::io;
 use std::sync::Arc;
 
 use arrow_schema::Schema;
 use bytes::{Bytes, BytesMut};
-use futures::future::{MaybeDone, maybe_done};
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt, poll, stream};
+use futures::future::lazy;
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::cursor::{Cursor, Stored};
 use super::ipc::{self, IpcError, Message, Split};
@@ -39,37 +40,33 @@ impl ResultReader {
             schema: None,
         };
         let reader = self.clone();
+        // Each on its own, never in a future of the one who sends: a read that waits its turn is
+        // given it also while its client takes nothing, and does not keep it from the others.
         let step = move |progress: Progress| {
             let reader = reader.clone();
             let read = async move { reader.run(move || progress.step()).await };
-            maybe_done(read.boxed())
+            AbortOnDropHandle::new(tokio::spawn(read))
         };
-        let first = step(progress);
-        let steps = stream::try_unfold(Some((first, step)), |next| async move {
-            let Some((mut reading, step)) = next else {
-                return Ok(None);
-            };
-            let Some(read) = taken(&mut reading).await else {
-                return Ok(None);
-            };
-            let (chunks, progress) = read?;
-            let Some(progress) = progress else {
-                return Ok(Some((chunks, None)));
-            };
-            // Begins now, and is there when these chunks have been sent.
-            let mut ahead = step(progress);
-            let _ = poll!(&mut ahead);
-            Ok(Some((chunks, Some((ahead, step)))))
+        let reader = self.clone();
+        let steps = lazy(move |_| {
+            stream::try_unfold(Some(step(progress)), move |reading| {
+                let (reader, step) = (reader.clone(), step.clone());
+                async move {
+                    let Some(reading) = reading else {
+                        return Ok(None);
+                    };
+                    let broken_off = |error| reader.inner.io(&io::Error::other(error));
+                    let (chunks, progress) = reading.await.map_err(broken_off)??;
+                    // Begins now, and is there when these chunks have been sent.
+                    Ok(Some((chunks, progress.map(step))))
+                }
+            })
         });
         steps
+            .flatten_stream()
             .map_ok(|chunks| stream::iter(chunks).map(Ok))
             .try_flatten()
     }
-}
-
-async fn taken<F: Future + Unpin>(reading: &mut MaybeDone<F>) -> Option<F::Output> {
-    (&mut *reading).await;
-    Pin::new(reading).take_output()
 }
 
 impl Progress {

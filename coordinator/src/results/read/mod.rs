@@ -6,8 +6,8 @@
 //! - `ipc`: Arrow's messages, split without decoding, decoded without trusting.
 //! - `page`, `csv`, `arrow`: what goes out.
 //!
-//! **Invariant:** one batch in memory per reader, of a download of Arrow two steps of half a MB or a
-//! batch, one of which is read while the other is sent; streams go on only when they are pulled; the
+//! **Invariant:** one batch in memory per reader, of a download of Arrow two steps, each of half a MB
+//! and a batch at most, one read while the other is sent; streams go on only when they are pulled; the
 //! same request gives the same bytes, however often and wherever it is read.
 
 mod arrow;

@@ -1,6 +1,7 @@
 //! What is read is what was stored: any page, the whole as CSV, the whole as one Arrow stream.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -166,6 +167,22 @@ async fn small_batches_are_downloaded_many_at_once_and_not_all() {
         ids(&chunks.concat().into()),
         (0..100_000).collect::<Vec<_>>()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_take_nothing_keep_nobody_from_reading() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path(), UNLIMITED).await;
+    let batches = (0..4).map(|n| batch(n * 30_000, 30_000, None));
+    let parts = [schema(columns())].into_iter().chain(batches).collect();
+    let reader = reader_of(&store, parts).await;
+    let mut stalled: Vec<_> = (0..100).map(|_| Box::pin(reader.arrow_stream())).collect();
+    let firsts = stalled.iter_mut().map(|stream| stream.try_next());
+    futures::future::try_join_all(firsts).await.unwrap();
+    let page = reader.page(0, 1, RenderOptions::default());
+    let page = tokio::time::timeout(Duration::from_secs(20), page).await;
+    assert_eq!(page.unwrap().unwrap().rows.get(), expected_rows(0, 1));
+    drop(stalled);
 }
 
 #[tokio::test]
